@@ -1,0 +1,53 @@
+"""The command line: `python -m sessionware WORD`, also installed as `sessionware`.
+
+What a program may read goes to standard output. An error is one line on standard error; the exit code is 0 for done,
+1 for failed, 2 for a command that was written wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from .errors import SessionwareError
+
+PROGRAM = "sessionware"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. Without `arguments`, those of the process."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (SessionwareError, OSError) as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=PROGRAM, description="Sessions for WSGI applications.", allow_abbrev=False)
+    words = parser.add_subparsers(metavar="WORD", required=True)
+
+    secret = words.add_parser("secret", help="print a fresh server secret", description="Print a fresh server secret.")
+    secret.set_defaults(run=_secret)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, where argparse writes the usage above it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{PROGRAM}: {message} (try --help)\n")
+
+
+def _secret(options: argparse.Namespace) -> None:  # noqa: ARG001  (every word is run with the options)
+    """256 random bits: 43 characters that need no quoting in a shell, an ini file or a URL."""
+    print(secrets.token_urlsafe(32), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

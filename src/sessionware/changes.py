@@ -1,0 +1,226 @@
+"""What one request did to a session's data, kept per key, so that it can be done again on fresher data.
+
+Two requests that run side by side both load the session; whoever saves second finds that its base is out of date.
+`Changes.rebase` applies what this request did, and only that, to whatever is stored now: nobody's write is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from .values import IMMUTABLE, NotStorable, decode, encode
+
+Data = dict[str, bytes]
+"""A session's data: each key with its value's own encoded bytes. Shared between objects, so it is copied to be changed."""
+
+
+class Missing:
+    """No value: as a default, that there is none; returned by a modifying function, that the key shall go."""
+
+
+MISSING = Missing()
+
+
+class Set(NamedTuple):
+    """The key was given this value, whatever it held before."""
+
+    encoded: bytes
+
+    def apply(self, _current: bytes | None) -> bytes | None:
+        return self.encoded
+
+
+class Delete(NamedTuple):
+    """The key was taken away."""
+
+    def apply(self, _current: bytes | None) -> bytes | None:
+        return None
+
+
+class Modify(NamedTuple):
+    """The key's new value was computed from the old one, by these steps in turn."""
+
+    steps: tuple[Callable[[bytes | None], bytes | None], ...]
+
+    def apply(self, current: bytes | None) -> bytes | None:
+        for step in self.steps:
+            current = step(current)
+        return current
+
+
+class Rebased(NamedTuple):
+    """Fresh data with this request's changes, and the keys on which they replaced what another request wrote."""
+
+    data: Data
+    overwritten: tuple[str, ...]
+
+
+class Changes:
+    """The data as one request sees it, over the base that it loaded."""
+
+    def __init__(self, base: Data) -> None:
+        self._base = base
+        self._now = base
+        self._by_key: dict[str, Set | Delete | Modify] = {}
+        self._cleared = False
+        self._objects: dict[str, Any] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now)
+
+    def __len__(self) -> int:
+        return len(self._now)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._now
+
+    def get(self, key: str) -> Any:
+        """The value: the same object each time, so that changes inside it are seen. Raises `KeyError`."""
+        try:
+            return self._objects[key]
+        except KeyError:
+            value = self._objects[key] = decode(self._now[key])
+            return value
+
+    def set(self, key: str, value: object) -> None:
+        """Give the key this value. One that is equal to the base's, byte by byte, changes nothing."""
+        self._put(key, _encode(key, value))
+        self._objects[key] = value
+
+    def delete(self, key: str) -> None:
+        """Take the key away. Raises `KeyError`."""
+        if key not in self._now:
+            raise KeyError(key)
+        self._remove(key)
+
+    def modify(self, key: str, fn: Callable[[Any], Any], default: object = MISSING) -> Any:
+        """Give the key `fn(its value)`, to be computed again if the value has changed when this is saved.
+
+        Without a default, a missing key is a `KeyError` now; one that another request takes away meanwhile stays away.
+        """
+        self._notice(key)
+        step = _step(key, fn, default)
+        if isinstance(default, Missing) and key not in self._now:
+            raise KeyError(key)
+        after = step(self._now.get(key))
+        change = self._by_key.get(key)
+        if isinstance(change, Modify) or (change is None and not self._cleared):
+            earlier = change.steps if isinstance(change, Modify) else ()
+            self._see(key, after)
+            self._by_key[key] = Modify((*earlier, step))
+        elif after is None:
+            self._remove(key)
+        else:
+            self._put(key, after)
+        self._objects.pop(key, None)
+        return None if after is None else self.get(key)
+
+    def clear(self) -> None:
+        """Take every key away, those too that another request may add before this one is saved."""
+        self._cleared = True
+        self._now = {}
+        self._by_key = {}
+        self._objects = {}
+
+    def collect(self) -> None:
+        """Notice what was changed inside the values that were handed out. Raises `TypeError`."""
+        for key in list(self._objects):
+            self._notice(key)
+
+    @property
+    def base(self) -> Data:
+        """The data that was loaded."""
+        return self._base
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the data is what was loaded, once `collect` was called."""
+        return self._now is self._base or self._now == self._base
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of the keys that were changed, for events."""
+        lost = tuple(self._base) if self._cleared else ()
+        return tuple(dict.fromkeys((*self._by_key, *lost)))
+
+    def rebase(self, fresh: Data) -> Rebased:
+        """These changes on `fresh` data. Functions given to `modify` run again if it is not the base."""
+        if fresh is self._base:
+            return Rebased(self._now, ())
+        data: Data = {} if self._cleared else dict(fresh)
+        for key, change in self._by_key.items():
+            after = change.apply(data.get(key))
+            if after is None:
+                data.pop(key, None)
+            else:
+                data[key] = after
+        return Rebased(data, tuple(key for key in self._blind_keys(fresh) if self._overwrites(key, fresh, data)))
+
+    def settle(self, saved: Data) -> None:
+        """Go on from what was saved. Values in hand stay in hand, unless saving changed them."""
+        kept = {key: value for key, value in self._objects.items() if saved.get(key) == self._now.get(key)}
+        self._base = self._now = saved
+        self._by_key = {}
+        self._cleared = False
+        self._objects = kept
+
+    def _blind_keys(self, fresh: Data) -> list[str]:
+        """Keys whose change did not look at the value that is there now: setting, deleting, clearing."""
+        blind = [key for key, change in self._by_key.items() if not isinstance(change, Modify)]
+        return [*blind, *(key for key in fresh if key not in self._by_key)] if self._cleared else blind
+
+    def _overwrites(self, key: str, fresh: Data, data: Data) -> bool:
+        return fresh.get(key) not in (self._base.get(key), data.get(key))
+
+    def _notice(self, key: str) -> None:
+        value = self._objects.get(key)
+        if type(value) not in IMMUTABLE:
+            encoded = _encode(key, value)
+            if encoded != self._now.get(key):
+                self._put(key, encoded)
+
+    def _put(self, key: str, encoded: bytes) -> None:
+        self._see(key, encoded)
+        if encoded == self._base.get(key) and not self._cleared:
+            self._by_key.pop(key, None)
+        else:
+            self._by_key[key] = Set(encoded)
+
+    def _remove(self, key: str) -> None:
+        self._see(key, None)
+        self._objects.pop(key, None)
+        if key in self._base and not self._cleared:
+            self._by_key[key] = Delete()
+        else:
+            self._by_key.pop(key, None)
+
+    def _see(self, key: str, encoded: bytes | None) -> None:
+        """Show the value from now on; the base is copied at the first change, for most requests make none."""
+        if self._now is self._base:
+            self._now = dict(self._base)
+        if encoded is None:
+            self._now.pop(key, None)
+        else:
+            self._now[key] = encoded
+
+
+def _encode(key: str, value: object) -> bytes:
+    try:
+        return encode(value)
+    except NotStorable as error:
+        raise TypeError(f"session[{key!r}] cannot hold {error}. Store plain data instead, such as a dict.") from None
+
+
+def _step(key: str, fn: Callable[[Any], Any], default: object) -> Callable[[bytes | None], bytes | None]:
+    """One step of a `Modify`, from bytes to bytes, so that each run gets a value of its own to change as it likes."""
+    fallback = None if isinstance(default, Missing) else _encode(key, default)
+
+    def run(current: bytes | None) -> bytes | None:
+        before = fallback if current is None else current
+        if before is None:
+            return None
+        after = fn(decode(before))
+        return None if isinstance(after, Missing) else _encode(key, after)
+
+    return run

@@ -1,0 +1,143 @@
+"""The server's secret, and what is made from it: seals, and digests that nobody else can compute.
+
+Each secret yields one independent key per purpose by HKDF-SHA256 (RFC 5869), so that nothing sealed for one purpose
+opens for another. The newest secret seals; all of them open. To rotate without logging anyone out, in three deploys:
+
+    1. Keyring([current, new])    every server can open what the new one will seal
+    2. Keyring([new, current])    the new one seals
+    3. Keyring([new])             once nothing sealed by the old one is alive
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from .errors import ConfigError
+
+MIN_SECRET_CHARACTERS = 32
+_MIN_DISTINCT_CHARACTERS = 8
+_KEY_ID_BYTES = 4
+
+
+class Opened(NamedTuple):
+    """What was sealed, and whether an old secret sealed it, so that it wants sealing anew."""
+
+    plaintext: bytes
+    is_stale: bool
+
+
+class UnknownKey(Exception):
+    """Sealed by a secret that is not in the ring. Perhaps a newer one that this server does not have yet."""
+
+
+class Keyring:
+    """One secret, or several with the newest first.
+
+    A secret is text or bytes of at least 32 characters; `python -m sessionware secret` prints a good one. Raises
+    `ConfigError` for a missing, short or trivially poor secret.
+    """
+
+    def __init__(self, secret: str | bytes | Sequence[str | bytes]) -> None:
+        secrets = [secret] if isinstance(secret, (str, bytes)) else list(secret or ())
+        if not secrets:
+            raise _config_error("no secret was given")
+        self._secrets = [_checked(each) for each in secrets]
+        self._digest_keys: dict[str, list[bytes]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Keyring of {len(self._secrets)}>"
+
+    def sealer(self, purpose: str) -> Sealer:
+        """What seals and opens for this purpose. Keys are derived here, once: keep the sealer."""
+        return Sealer(purpose, [_derive(secret, f"seal {purpose}", 64) for secret in self._secrets])
+
+    def digest(self, purpose: str, message: bytes) -> bytes:
+        """HMAC-SHA256 of the message under the newest secret: 32 bytes."""
+        return self.digests(purpose, message)[0]
+
+    def digests(self, purpose: str, message: bytes) -> list[bytes]:
+        """The message's digest under every secret, newest first: to find what an older one wrote."""
+        keys = self._digest_keys.get(purpose)
+        if keys is None:
+            keys = [_derive(secret, f"digest {purpose}", 32) for secret in self._secrets]
+            self._digest_keys[purpose] = keys
+        return [hmac.digest(key, message, hashlib.sha256) for key in keys]
+
+
+class Sealer:
+    """Seals and opens for one purpose, by AES-SIV (RFC 5297).
+
+    Deterministic, so there is no nonce to repeat: sealing the same thing twice shows that it was the same, no more.
+    What is passed as context is not stored but has to be the same to open. Each part is authenticated on its own
+    (RFC 5297 takes a vector), so parts cannot be shifted from one to the next.
+    """
+
+    def __init__(self, purpose: str, keys: list[bytes]) -> None:
+        self._purpose = purpose.encode()
+        self._keys = [AESSIV(key) for key in keys]
+        self._key_ids = [hashlib.sha256(b"key id" + key).digest()[:_KEY_ID_BYTES] for key in keys]
+
+    def seal(self, plaintext: bytes, *context: bytes) -> bytes:
+        """Seal under the newest key: 16 bytes longer than the plaintext, which must not be empty."""
+        return self._keys[0].encrypt(plaintext, [self._purpose, *context])
+
+    def open(self, sealed: bytes, *context: bytes) -> Opened | None:
+        """Open with whichever key fits, or None."""
+        for position, key in enumerate(self._keys):
+            try:
+                return Opened(key.decrypt(sealed, [self._purpose, *context]), position > 0)
+            except InvalidTag:
+                continue
+        return None
+
+    def seal_tagged(self, plaintext: bytes, *context: bytes) -> bytes:
+        """Seal, with the 4-byte id of the key in front."""
+        return self._key_ids[0] + self.seal(plaintext, *context)
+
+    def open_tagged(self, tagged: bytes, *context: bytes) -> Opened | None:
+        """Open with the key that is named in front, or None if it does not fit. Raises `UnknownKey`."""
+        try:
+            position = self._key_ids.index(tagged[:_KEY_ID_BYTES])
+        except ValueError:
+            raise UnknownKey from None
+        try:
+            plaintext = self._keys[position].decrypt(tagged[_KEY_ID_BYTES:], [self._purpose, *context])
+        except InvalidTag:
+            return None
+        return Opened(plaintext, position > 0)
+
+
+def _derive(secret: bytes, purpose: str, length: int) -> bytes:
+    return HKDF(SHA256(), length, salt=None, info=f"sessionware 1 {purpose}".encode()).derive(secret)
+
+
+def _checked(secret: str | bytes) -> bytes:
+    if not isinstance(secret, (str, bytes)):
+        raise _config_error(f"a secret is text, not {type(secret).__name__}")
+    if len(secret) < MIN_SECRET_CHARACTERS:
+        raise _config_error(f"the secret has {len(secret)} characters")
+    if len(set(secret)) < _MIN_DISTINCT_CHARACTERS or _repeats(secret):
+        raise _config_error("the secret is easy to guess")
+    return secret.encode() if isinstance(secret, str) else secret
+
+
+def _repeats(secret: str | bytes) -> bool:
+    """Whether the text is one shorter piece over and over: it is then found again inside its own double."""
+    text = secret if isinstance(secret, str) else secret.decode("latin-1")
+    return (text + text).find(text, 1) < len(text)
+
+
+def _config_error(problem: str) -> ConfigError:
+    return ConfigError(
+        f"{problem}: the secret must be at least {MIN_SECRET_CHARACTERS} random characters. "
+        "Make one with `python -m sessionware secret`, keep it out of the source code, and pass it in, "
+        'for example as secret=os.environ["SESSION_SECRET"].'
+    )

@@ -1,0 +1,1 @@
+"""Stores: where records live. `base` says what one has to do."""

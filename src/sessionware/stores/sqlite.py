@@ -1,0 +1,146 @@
+"""Sessions in one SQLite file, by the standard library's `sqlite3`: one machine, any number of processes."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+
+from ..errors import ConfigError
+from ..sqlitedb import Database, Schema
+from .base import Record
+
+#: Seconds for which a record may stay after it expired.
+SLACK = 2 * 3600
+
+# `prune_at` is indexed, `expires_at` is not: an UPDATE that leaves indexed columns out costs two thirds of one that
+# does not. So prune_at runs ahead by SLACK, and most changes of expires_at find it still good: never earlier than
+# expires_at, never more than SLACK later.
+_LAYOUT = (
+    """
+    CREATE TABLE <table> (
+        id BLOB PRIMARY KEY,
+        version INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        prune_at INTEGER NOT NULL,
+        owner BLOB,
+        payload BLOB NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX <table>$$prune_at ON <table> (prune_at)",
+    "CREATE INDEX <table>$$owner ON <table> (owner) WHERE owner IS NOT NULL",
+)
+_ROOT = "sessionware_sessions"
+
+_is_name = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII).fullmatch
+
+
+class SQLiteStore:
+    """A store in the SQLite file at `path`. The file is made if it is not there (mode 0600); its directory has to be.
+
+    Threads and processes of one machine share it; it is not for network drives. A power cut may undo the last moments
+    but damages nothing. Raises `ConfigError` if the path cannot hold a database.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._use(Database(path, _schema(_ROOT)), _ROOT)
+
+    def _use(self, database: Database, table: str) -> None:
+        self._database = database
+        self._table = table
+        self._sql = _Statements(table)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {str(self._database.path)!r} {self._table}>"
+
+    def close(self) -> None:
+        """Close the file, for the namespaces too, once no thread is at work here. A later use opens it again."""
+        self._database.close()
+
+    def create(self, record: Record) -> bool:
+        id, version, expires_at, owner, payload = record
+        row = (id, version, expires_at, expires_at + SLACK, owner, payload)
+        return self._database.changes(self._sql.create, row) == 1
+
+    def load(self, id: bytes, now: int) -> Record | None:
+        rows = self._database.execute(self._sql.load, (id, now))
+        return Record(*rows[0]) if rows else None
+
+    def replace(self, record: Record) -> bool:
+        id, version, expires_at, owner, payload = record
+        latest = expires_at + SLACK
+        same_index = (version, expires_at, payload, id, version - 1, owner, expires_at, latest)
+        if self._database.changes(self._sql.replace_in_place, same_index):
+            return True
+        any_index = (version, expires_at, latest, owner, payload, id, version - 1)
+        return self._database.changes(self._sql.replace, any_index) == 1
+
+    def touch(self, id: bytes, version: int, expires_at: int) -> None:
+        if not self._database.changes(self._sql.touch_in_place, (expires_at, id, version, expires_at, expires_at)):
+            self._database.changes(self._sql.touch, (expires_at, expires_at + SLACK, id, version, expires_at))
+
+    def delete(self, id: bytes) -> bool:
+        return self._database.changes(self._sql.delete, (id,)) == 1
+
+    def prune(self, now: int, limit: int = 1000) -> int:
+        return self._database.changes(self._sql.prune, (now, limit))
+
+    def owned_by(self, owner: bytes, now: int) -> list[Record]:
+        return [Record(*row) for row in self._database.execute(self._sql.owned_by, (owner, now))]
+
+    def scan(self, after: bytes | None = None, limit: int = 1000) -> list[Record]:
+        return [Record(*row) for row in self._database.execute(self._sql.scan, (after or b"", limit))]
+
+    def namespace(self, name: str) -> SQLiteStore:
+        if not _is_name(name):
+            raise ConfigError(
+                f"namespace({name!r}): use 1 to 32 lower-case letters, digits and '_', and begin with a letter."
+            )
+        table = f"{self._table}${name}"  # no name has a "$": one inside another never meets a third
+        self._database.add(_schema(table))
+        sibling = copy.copy(self)
+        sibling._use(self._database, table)
+        return sibling
+
+
+class _Statements:
+    """The statements for one table, built once: sqlite3 knows again by its text what it has already prepared.
+
+    Those called `in_place` are for the common case that no indexed column changes, and do nothing otherwise.
+    """
+
+    def __init__(self, table: str) -> None:
+        def on(text: str) -> str:
+            return text.replace("<table>", table)
+
+        self.create = on(
+            "INSERT INTO <table> (id, version, expires_at, prune_at, owner, payload) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (id) DO NOTHING"
+        )
+        self.load = on("SELECT id, version, expires_at, owner, payload FROM <table> WHERE id = ? AND expires_at > ?")
+        self.replace_in_place = on(
+            "UPDATE <table> SET version = ?, expires_at = ?, payload = ? "
+            "WHERE id = ? AND version = ? AND owner IS ? AND prune_at BETWEEN ? AND ?"
+        )
+        self.replace = on(
+            "UPDATE <table> SET version = ?, expires_at = ?, prune_at = ?, owner = ?, payload = ? "
+            "WHERE id = ? AND version = ?"
+        )
+        self.touch_in_place = on(
+            "UPDATE <table> SET expires_at = ? WHERE id = ? AND version = ? AND expires_at < ? AND prune_at >= ?"
+        )
+        self.touch = on(
+            "UPDATE <table> SET expires_at = ?, prune_at = ? WHERE id = ? AND version = ? AND expires_at < ?"
+        )
+        self.delete = on("DELETE FROM <table> WHERE id = ?")
+        self.prune = on("DELETE FROM <table> WHERE id IN (SELECT id FROM <table> WHERE prune_at <= ? LIMIT ?)")
+        self.owned_by = on(
+            "SELECT id, version, expires_at, owner, payload FROM <table> WHERE owner = ? AND expires_at > ? ORDER BY id"
+        )
+        self.scan = on(
+            "SELECT id, version, expires_at, owner, payload FROM <table> WHERE id > ? ORDER BY id LIMIT ?"
+        )
+
+
+def _schema(table: str) -> Schema:
+    return Schema(table, 1, tuple(statement.replace("<table>", table) for statement in _LAYOUT))

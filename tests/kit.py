@@ -1,0 +1,138 @@
+"""A site and its visitors: small WSGI applications under the protocol checker, driven by WebTest.
+
+    site = Site(clock=clock)
+    browser = site.browser()
+    browser.visit(lambda session: session.update(n=1))
+
+A view is a function of the session; what it returns is the visit's `result`. Requests that overlap need no threads: a
+view that visits the site by itself, with another tab, lets that request happen in its midst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from http.cookiejar import Cookie
+from typing import Any, NamedTuple
+from wsgiref.validate import validator
+
+from conftest import SECRET, Clock
+from webtest import TestApp, TestResponse
+
+from sessionware import Event, MemoryStore, Session, SessionMiddleware, Store, StoreUnavailable, get_session
+
+View = Callable[[Session], object]
+
+
+class Visit(NamedTuple):
+    """What a view returned, and the response."""
+
+    result: Any
+    response: TestResponse
+
+    @property
+    def set_cookies(self) -> list[str]:
+        return self.response.headers.getall("Set-Cookie")
+
+
+class Site:
+    """One application, its store and what it told."""
+
+    def __init__(self, store: Store | None = None, clock: Clock | None = None, **settings: Any) -> None:
+        self.store = CountingStore(store or MemoryStore())
+        self.clock = clock or Clock()
+        self.events: list[Event] = []
+        settings.setdefault("secret", SECRET)
+        self.middleware = SessionMiddleware(
+            _application, store=self.store, clock=self.clock, on_event=self.events.append, **settings
+        )
+        self.app = validator(self.middleware)
+
+    def browser(self) -> Browser:
+        return Browser(self)
+
+    def told(self, *names: str) -> list[Event]:
+        """The events of these names, in order."""
+        return [event for event in self.events if event.name in names]
+
+
+class Browser:
+    """One tab. A tab of the same browser has the cookies that the browser has by now."""
+
+    def __init__(self, site: Site, cookies: Iterable[Cookie] = ()) -> None:
+        self.site = site
+        self.client = TestApp(site.app)
+        for cookie in cookies:
+            self.client.cookiejar.set_cookie(copy(cookie))
+
+    def tab(self) -> Browser:
+        return Browser(self.site, self.client.cookiejar)
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return dict(self.client.cookies)
+
+    def visit(
+        self,
+        view: View,
+        *,
+        method: str = "GET",
+        status: str = "200 OK",
+        headers: Mapping[str, str] | None = None,
+        respond: list[tuple[str, str]] | None = None,
+        scheme: str = "http",
+    ) -> Visit:
+        """One request. `respond` are headers that the application sends of its own."""
+        visit: dict[str, Any] = {"view": view, "status": status, "headers": respond or [], "result": None}
+        response = self.client.request(
+            "/",
+            method=method,
+            headers=dict(headers or {}),
+            environ={"test.visit": visit, "wsgi.url_scheme": scheme},
+            expect_errors=True,
+        )
+        return Visit(visit["result"], response)
+
+    def read(self) -> dict[str, Any]:
+        """What the session holds."""
+        found: dict[str, Any] = self.visit(lambda session: session.copy()).result
+        return found
+
+
+def _application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    visit = environ["test.visit"]
+    visit["result"] = visit["view"](get_session(environ))
+    start_response(visit["status"], [("Content-Type", "text/plain"), *visit["headers"]])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [b"done"]
+
+
+class CountingStore:
+    """Notes every call before it reaches the store behind; fails at those that it is told to."""
+
+    def __init__(self, store: Store) -> None:
+        self.behind = store
+        self.calls: list[str] = []
+        self.broken: set[str] = set()
+        self.before: dict[str, Callable[[], object]] = {}
+        """Something to happen once, right before a call of this name."""
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.behind, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.before.pop(name, lambda: None)()
+            self.calls.append(name)
+            if name in self.broken:
+                raise StoreUnavailable("the disk is on fire")
+            return method(*args, **kwargs)
+
+        return call
+
+    def taken(self) -> list[str]:
+        """The calls since this was asked last."""
+        calls, self.calls = self.calls, []
+        return calls
+
+    @property
+    def records(self) -> list[Any]:
+        return list(self.behind.scan())

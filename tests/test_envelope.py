@@ -1,0 +1,137 @@
+"""At rest: what is in the store is worthless without the secret, and opens only in its own record."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import SECRET, Clock
+from kit import Browser, Site
+
+from sessionware import MemoryStore
+
+NEW = "another secret, that is long enough too"
+
+
+@pytest.fixture
+def site(clock: Clock) -> Site:
+    return Site(clock=clock)
+
+
+@pytest.fixture
+def browser(site: Site) -> Browser:
+    browser = site.browser()
+    browser.visit(lambda session: (session.update(n=1), session.log_in("ada", user_id="7")))
+    return browser
+
+
+def change(site, **fields):
+    """Write other things into the one record, as somebody with access to the database could."""
+    record = site.store.records[0]
+    site.store.behind.delete(record.id)
+    site.store.behind.create(record._replace(**fields))
+
+
+def test_record_shows_nothing(site, browser):
+    """Neither values nor names, neither the token nor anything of the cookie."""
+    browser.visit(lambda session: session.update(pin="4711-4711-4711"))
+    stored = b"".join(map(bytes, (site.store.records[0].id, site.store.records[0].owner, site.store.records[0].payload)))
+
+    assert b"4711" not in stored
+    assert b"ada" not in stored
+    assert browser.cookies["session"].encode()[:12] not in stored
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda payload: payload[:-1],
+        lambda payload: payload[:20],
+        lambda payload: payload[:-1] + bytes([payload[-1] ^ 1]),
+        lambda payload: b"\x01" + payload[1:5],
+        lambda payload: b"",
+        lambda payload: b"\x00" + payload[1:],
+    ],
+)
+def test_damaged_record_is_told_deleted_and_no_session(site, browser, damage):
+    """The visitor starts afresh, with a new id; nobody gets an error page for ever."""
+    id = site.store.records[0].id
+    change(site, payload=damage(site.store.records[0].payload))
+
+    assert browser.visit(lambda session: (session.username, session.copy())).result == (None, {})
+    assert site.store.records == []
+    browser.visit(lambda session: session.update(n=2))
+    assert site.told("corrupt")
+    assert [record.id == id for record in site.store.records] == [False]
+
+
+@pytest.mark.parametrize("fields", [{"owner": b"x" * 16}, {"owner": None}, {"version": 1}])
+def test_record_with_swapped_owner_or_version_does_not_open(site, browser, fields):
+    """What the store could change is authenticated with the rest."""
+    browser.visit(lambda session: session.update(n=2))
+    change(site, **fields)
+
+    assert browser.visit(lambda session: session.username).result is None
+    assert site.told("corrupt")
+
+
+def test_record_copied_onto_another_id_does_not_open(site, browser):
+    """Nobody gets into an account by copying its row over their own."""
+    eve = site.browser()
+    eve.visit(lambda session: session.update(n=1))
+    ada, own = sorted(site.store.records, key=lambda record: record.owner is None)
+    site.store.behind.delete(own.id)
+    site.store.behind.create(ada._replace(id=own.id))
+
+    assert eve.visit(lambda session: session.username).result is None
+    assert site.told("corrupt")
+
+
+@pytest.mark.parametrize("prefix", [b"\x02", b"\xff"])
+def test_newer_format_is_left_alone(site, browser, prefix):
+    """An older server in a rolling deploy must not log out whom a newer one let in."""
+    change(site, payload=prefix + site.store.records[0].payload[1:])
+
+    assert browser.visit(lambda session: session.username).result is None
+    assert len(site.store.records) == 1
+    assert site.told("unknown_key")
+
+
+def test_record_sealed_by_an_unknown_secret_is_left_alone(clock):
+    """The same for a server that does not have the new secret yet."""
+    store = MemoryStore()
+    both, old = Site(store, clock, secret=[SECRET, NEW]), Site(store, clock)
+    browser = both.browser()
+    browser.visit(lambda session: session.update(n=1))
+    newest = Site(store, clock, secret=[NEW, SECRET])
+    Browser(newest, browser.client.cookiejar).visit(lambda session: session.update(n=2))
+
+    assert Browser(old, browser.client.cookiejar).read() == {}
+    assert len(store.scan()) == 1
+    assert old.told("unknown_key")
+    assert Browser(newest, browser.client.cookiejar).read() == {"n": 2}
+
+
+def test_secret_is_rotated_in_three_deploys_without_logging_anyone_out(clock):
+    """Cookie and record are sealed anew when a reader comes by, so that the old secret can be dropped."""
+    store = MemoryStore()
+    deploys = [Site(store, clock, secret=secret) for secret in (SECRET, [SECRET, NEW], [NEW, SECRET], NEW)]
+    browser = deploys[0].browser()
+    browser.visit(lambda session: (session.update(n=1), setattr(session, "username", "ada")))
+    seen = []
+    for deploy in deploys:
+        browser = Browser(deploy, browser.client.cookiejar)
+        seen.append(browser.visit(lambda session: (session.username, session["n"])).result)
+
+    assert seen == [("ada", 1)] * 4
+
+
+def test_resealing_happens_once(clock):
+    """The next reader finds nothing to do."""
+    store = MemoryStore()
+    browser = Site(store, clock).browser()
+    browser.visit(lambda session: (session.update(n=1), setattr(session, "username", "ada")))
+    rotated = Site(store, clock, secret=[NEW, SECRET])
+    browser = Browser(rotated, browser.client.cookiejar)
+    visits = [browser.visit(lambda session: session["n"]) for _ in range(2)]
+
+    assert [len(visit.set_cookies) for visit in visits] == [1, 0]
+    assert rotated.store.calls == ["load", "replace", "load"]

@@ -1,0 +1,74 @@
+"""What `import sessionware` offers, and what it does not drag in."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import dev
+import sessionware
+import sessionware.auth
+
+PACKAGES = [sessionware, sessionware.auth]
+
+each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+each_name = pytest.mark.parametrize(
+    ("package", "name"), [pytest.param(package, name, id=name) for package in PACKAGES for name in package.__all__]
+)
+
+
+@each_package
+def test_the_public_names_are_sorted_and_unique(package):
+    """A sorted list shows at a glance what is there, and merges without conflicts."""
+    assert package.__all__ == sorted(set(package.__all__))
+
+
+@each_package
+def test_nothing_public_is_left_out_of_the_list(package):
+    """What can be reached without an underscore is meant to be, so it is in `__all__`."""
+    reachable = {
+        name
+        for name, value in vars(package).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType) and name != "annotations"
+    }
+
+    assert reachable <= set(package.__all__)
+
+
+@each_name
+def test_every_public_name_is_importable_and_says_what_it_is(package, name):
+    """Each name leads to something, with a docstring of its own."""
+    assert own_docstring(getattr(package, name)), f"{name} has no docstring"
+
+
+def own_docstring(thing: object) -> str | None:
+    """Not the inherited one, nor the signature that a dataclass or a NamedTuple writes in its place."""
+    text = vars(thing).get("__doc__") if inspect.isclass(thing) else thing.__doc__
+    return None if text and text.startswith(f"{getattr(thing, '__name__', '')}(") else text
+
+
+@each_name
+def test_every_public_name_is_documented(package, name):
+    """A name that no page mentions is one that nobody finds."""
+    assert any(re.search(rf"\b{name}\b", page.read_text(encoding="utf-8")) for page in dev.pages())
+
+
+def test_the_import_is_light():
+    """Passwords, pages and optional stores are loaded by those who use them."""
+    heavy = ["argon2", "webob", "sqlalchemy", "redis"]
+    code = f"import sys, sessionware; print(*[name for name in {heavy} if name in sys.modules])"
+
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert loaded.stdout.split() == []
+
+
+def test_the_package_tells_type_checkers_that_it_is_typed():
+    """PEP 561: without this file the annotations count for nobody."""
+    assert (Path(sessionware.__file__).parent / "py.typed").is_file()

@@ -1,0 +1,492 @@
+"""The session object: a dict with a few more words."""
+
+from __future__ import annotations
+
+import types
+from datetime import timedelta
+
+import pytest
+from conftest import SECRET, Clock
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from kit import Browser, Site
+
+from sessionware import ConfigError, MemoryStore, Session, SessionMiddleware, Timeouts, get_session
+
+
+@pytest.fixture
+def site(clock: Clock) -> Site:
+    return Site(clock=clock)
+
+
+@pytest.fixture
+def browser(site: Site) -> Browser:
+    return site.browser()
+
+
+# The mapping ----------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_a_dict(browser):
+    """Everything that a dict can do."""
+
+    def fill(session):
+        session["a"] = 1
+        session |= {"b": 2}
+        session.update(c=3, d=4)
+        session.setdefault("e", []).append(5)
+        del session["d"]
+        return session.pop("c"), "a" in session, session.get("x", 0), len(session)
+
+    assert browser.visit(fill).result == (3, True, 0, 3)
+    assert browser.visit(lambda session: (dict(session), list(session))).result == (
+        {"a": 1, "b": 2, "e": [5]},
+        ["a", "b", "e"],
+    )
+
+
+def test_missing_key_is_a_key_error(browser):
+    """To read, to delete and to modify without a default."""
+
+    def view(session):
+        for act in (lambda: session["x"], lambda: session.__delitem__("x"), lambda: session.modify("x", abs)):
+            with pytest.raises(KeyError):
+                act()
+
+    browser.visit(view)
+
+
+def test_keys_are_text(browser):
+    """A number as a key is a mistake that is named at once."""
+
+    def view(session):
+        with pytest.raises(TypeError, match="int"):
+            session[1] = 2
+        with pytest.raises(TypeError):
+            session.modify(b"x", len)
+
+    browser.visit(view)
+
+
+def test_keys_can_be_taken_away_while_iterating(browser):
+    """As with `list(d)`, for sessions are tidied up that way."""
+    browser.visit(lambda session: session.update(a=1, b=2))
+
+    def view(session):
+        for key in session:
+            del session[key]
+
+    browser.visit(view)
+
+    assert browser.read() == {}
+
+
+def test_copy_is_a_dict_of_its_own(browser):
+    """Changing it does not change the session."""
+    browser.visit(lambda session: session.copy().update(a=1))
+
+    assert browser.read() == {}
+
+
+def test_repr_shows_no_value_and_asks_nothing(site, browser):
+    """It is printed into logs and tracebacks."""
+    browser.visit(lambda session: session.update(pin="4711"))
+    browser.read()
+    site.store.taken()
+
+    shown = browser.visit(lambda session: (repr(session), session["pin"], repr(session))).result
+
+    assert "4711" not in shown[0] + shown[2]
+    assert site.store.taken() == ["load"]
+
+
+class SessionAgainstDict(RuleBasedStateMachine):
+    """Whatever is done to a session, over several requests, a dict under the same hands holds the same."""
+
+    keys = st.sampled_from(["a", "b", "c"])
+    values = st.recursive(st.integers() | st.text("xyz"), lambda v: st.lists(v) | st.tuples(v), max_leaves=3)
+
+    def __init__(self):
+        super().__init__()
+        self.browser = Site().browser()
+        self.model = {}
+
+    def do(self, view):
+        return self.browser.visit(view).result
+
+    @rule(key=keys, value=values)
+    def set(self, key, value):
+        self.model[key] = value
+        self.do(lambda session: session.update({key: value}))
+
+    @rule(key=keys)
+    def delete(self, key):
+        assert self.do(lambda session: session.pop(key, None)) == self.model.pop(key, None)
+
+    @rule(key=keys)
+    def append(self, key):
+        for mapping in (self.model, None):
+            if mapping is not None:
+                held = mapping.setdefault(key, [])
+                if isinstance(held, list):
+                    held.append(1)
+
+        def view(session):
+            held = session.setdefault(key, [])
+            if isinstance(held, list):
+                held.append(1)
+
+        self.do(view)
+
+    @rule(key=keys)
+    def modify_twice(self, key):
+        self.model[key] = (1, self.model.get(key, "new"), 2)
+
+        def view(session):
+            session.modify(key, lambda value: (1, value), default="new")
+            session.modify(key, lambda value: (*value, 2))
+
+        self.do(view)
+
+    @rule(keep=st.none() | keys)
+    def clear(self, keep):
+        self.model = {keep: 0} if keep else {}
+
+        def view(session):
+            session.clear()
+            if keep:
+                session[keep] = 0
+
+        self.do(view)
+
+    @invariant()
+    def holds_the_same(self):
+        assert self.browser.read() == self.model
+
+
+TestSessionAgainstDict = SessionAgainstDict.TestCase
+TestSessionAgainstDict.settings = hypothesis_settings(max_examples=60, stateful_step_count=15, deadline=None)
+
+
+# What it is, and who ------------------------------------------------------------------------------------------------
+
+
+def test_id_is_stable_and_no_credential(site, browser):
+    """The handle stays from before the first save to after a login, and is not in the cookie's text."""
+    ids = [
+        browser.visit(lambda session: (session.update(n=1), session.id)[1]).result,
+        browser.visit(lambda session: (setattr(session, "username", "ada"), session.id)[1]).result,
+        browser.visit(lambda session: session.id).result,
+    ]
+
+    assert len(set(ids)) == 1
+    assert len(ids[0]) == 32
+    assert site.store.records[0].id.hex() == ids[0]
+
+
+def test_times_are_whole_seconds(site, browser, clock):
+    """When it was made, when identity was proved, when it ends."""
+    clock.tick(0.7)
+    browser.visit(lambda session: (session.update(n=1)))
+    created = int(clock.now)
+    clock.tick(100)
+
+    def view(session):
+        session.username = "ada"
+        return session.is_new, session.created_at, session.authenticated_at
+
+    assert browser.visit(view).result == (False, created, created + 100)
+    assert browser.visit(lambda session: session.expires_at).result == created + 100 + 12 * 3600
+
+
+def test_new_session_says_so(browser):
+    """Before anything is stored there are no times."""
+    view = lambda session: (session.is_new, session.created_at, session.expires_at, session.username)  # noqa: E731
+
+    assert browser.visit(view).result == (True, None, None, None)
+
+
+def test_login_shows_at_once(browser):
+    """Within the request that logs in, too."""
+
+    def view(session):
+        session.log_in("ada", user_id="7", user_version=3)
+        return session.username, session.user_id, session.user_version
+
+    assert browser.visit(view).result == ("ada", "7", 3)
+    assert browser.visit(lambda session: (session.username, session.user_id, session.user_version)).result == (
+        "ada",
+        "7",
+        3,
+    )
+
+
+@pytest.mark.parametrize(("name", "error"), [("", ValueError), (5, TypeError), (b"ada", TypeError)])
+def test_what_is_no_name_cannot_log_in(browser, name, error):
+    """And nobody is logged in by it."""
+
+    def view(session):
+        with pytest.raises(error):
+            session.username = name
+        return session.username
+
+    assert browser.visit(view).result is None
+
+
+@pytest.mark.parametrize("log_out", [lambda s: setattr(s, "username", None), Session.invalidate, Session.clear])
+def test_logging_out_ends_the_session_at_once(site, browser, log_out):
+    """All three ways: the record is an empty tombstone before the response is made, and the old cookie opens nothing."""
+    browser.visit(lambda session: (session.update(n=1), setattr(session, "username", "ada")))
+    thief = browser.tab()
+    seen = []
+
+    def view(session):
+        log_out(session)
+        seen.extend(site.store.records)
+        return session.copy(), session.username
+
+    visit = browser.visit(view)
+
+    assert visit.result == ({}, None)
+    assert (seen[0].owner, len(seen)) == (None, 1)
+    assert "Max-Age=0" in visit.set_cookies[0]
+    assert browser.cookies == {}
+    assert thief.visit(lambda session: (session.username, session.copy())).result == (None, {})
+
+
+def test_writing_after_invalidate_starts_a_new_session(browser):
+    """A message for whoever was logged out, for example."""
+    browser.visit(lambda session: (session.update(n=1), setattr(session, "username", "ada")))
+
+    def view(session):
+        before = session.id
+        session.invalidate()
+        session["bye"] = True
+        return before, session.id
+
+    before, after = browser.visit(view).result
+
+    assert before != after
+    assert browser.visit(lambda session: (session.id, session.copy())).result == (after, {"bye": True})
+
+
+def test_clear_of_an_anonymous_session_keeps_it(browser):
+    """Nobody is logged in, so there is nobody to log out."""
+    id = browser.visit(lambda session: (session.update(n=1), session.id)[1]).result
+    browser.visit(Session.clear)
+
+    assert browser.visit(lambda session: (session.id, session.copy())).result == (id, {})
+
+
+def test_regenerate_changes_the_token_and_nothing_else(site, browser):
+    """Same record, same data; the old cookie is dead."""
+    id = browser.visit(lambda session: (session.update(n=1), session.id)[1]).result
+    old = browser.tab()
+    browser.visit(Session.regenerate_id)
+
+    assert browser.visit(lambda session: (session.id, session.copy())).result == (id, {"n": 1})
+    assert old.read() == {}
+    assert site.told("regenerated")
+
+
+@pytest.mark.parametrize(("seconds", "error"), [(0, ValueError), (-5, ValueError), ("60", TypeError), (1.5, TypeError)])
+def test_remember_takes_whole_seconds(browser, seconds, error):
+    """Or a timedelta."""
+
+    def view(session):
+        with pytest.raises(error):
+            session.remember(seconds)
+
+    browser.visit(view)
+
+
+def test_remember_is_bounded(site, browser, clock):
+    """By `Timeouts.remember`, whatever is asked for."""
+    browser.visit(lambda session: (setattr(session, "username", "ada"), session.remember(timedelta(days=400))))
+
+    assert site.store.records[0].expires_at == clock.now + 30 * 24 * 3600
+
+
+def test_commit_saves_now(site, browser):
+    """And what follows is saved too, with the one cookie that is needed."""
+
+    def view(session):
+        session["n"] = 1
+        session.commit()
+        saved = len(site.store.records)
+        session["n"] = 2
+        return saved
+
+    visit = browser.visit(view)
+
+    assert (visit.result, len(visit.set_cookies)) == (1, 1)
+    assert browser.read() == {"n": 2}
+
+
+def test_value_in_hand_is_watched_after_commit(browser):
+    """What was taken out before `commit()` can be changed after it."""
+
+    def view(session):
+        session["cart"] = cart = []
+        session.commit()
+        cart.append("tea")
+
+    browser.visit(view)
+
+    assert browser.read() == {"cart": ["tea"]}
+
+
+# Flash --------------------------------------------------------------------------------------------------------------
+
+
+def test_flash_is_shown_once(browser):
+    """Peeking leaves it, popping takes it."""
+    browser.visit(lambda session: (session.flash("saved"), session.flash("mail sent"), session.flash("oops", "errors")))
+
+    assert browser.visit(lambda session: session.peek_flash()).result == ["saved", "mail sent"]
+    assert browser.visit(lambda session: session.pop_flash()).result == ["saved", "mail sent"]
+    assert browser.visit(lambda session: session.pop_flash()).result == []
+    assert browser.visit(lambda session: session.pop_flash("errors")).result == ["oops"]
+    assert browser.read() == {}
+
+
+def test_pop_takes_only_what_it_showed(browser):
+    """A message that another request leaves meanwhile is shown by the next page, even one of the same text."""
+    browser.visit(lambda session: session.flash("saved"))
+
+    def slow(session):
+        shown = session.pop_flash()
+        browser.tab().visit(lambda other: other.flash("saved"))
+        return shown
+
+    assert browser.visit(slow).result == ["saved"]
+    assert browser.visit(lambda session: session.pop_flash()).result == ["saved"]
+
+
+def test_pop_without_messages_writes_nothing(site, browser):
+    """Every page asks for messages, and most have none."""
+    browser.visit(lambda session: session.update(n=1))
+    browser.read()
+    site.store.taken()
+    browser.visit(lambda session: session.pop_flash())
+
+    assert site.store.taken() == ["load"]
+
+
+# CSRF tokens ----------------------------------------------------------------------------------------------------------
+
+
+def test_csrf_token_lasts_for_the_session_and_changes_at_login(browser):
+    """Forms in two tabs work both; one from before a login does not work after it."""
+    first = browser.visit(lambda session: session.csrf_token).result
+
+    assert browser.visit(lambda session: (session.csrf_token == first, session.check_csrf(first))).result == (True, True)
+
+    def log_in(session):
+        session.username = "ada"
+        return session.csrf_token
+
+    second = browser.visit(log_in).result
+    assert browser.visit(lambda session: (session.check_csrf(first), session.check_csrf(second))).result == (False, True)
+
+
+def test_csrf_token_is_nobody_elses(site, browser):
+    """Nor anything else."""
+    token = browser.visit(lambda session: session.csrf_token).result
+    other = site.browser()
+    other.visit(lambda session: session.csrf_token)
+
+    assert not other.visit(lambda session: session.check_csrf(token)).result
+    assert not site.browser().visit(lambda session: session.check_csrf(token)).result
+    assert not browser.visit(lambda session: session.check_csrf("")).result
+    assert not browser.visit(lambda session: session.check_csrf("é\ud800")).result
+
+
+def test_csrf_token_survives_a_rotation_of_the_secret(clock):
+    """Every secret of the ring is accepted."""
+    new, store = "another secret, that is long enough too", MemoryStore()
+    before, after = Site(store, clock), Site(store, clock, secret=[new, SECRET])
+    browser = before.browser()
+    token = browser.visit(lambda session: session.csrf_token).result
+
+    assert Browser(after, browser.client.cookiejar).visit(lambda session: session.check_csrf(token)).result
+
+
+# Getting it, and setting it up ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attribute", ["environ", "env", "wsgi_environ", "META"])
+def test_session_is_found_in_any_request_object(attribute):
+    """Whatever the framework calls the environ."""
+    environ = {}
+
+    def app(environ_, start_response):
+        environ.update(environ_)
+        start_response("200 OK", [])
+        return []
+
+    SessionMiddleware(app, SECRET)({}, lambda *_: None)
+
+    assert get_session(types.SimpleNamespace(**{attribute: environ})) is get_session(environ)
+
+
+@pytest.mark.parametrize("request_", [{}, None, types.SimpleNamespace(environ={}), {"sessionware.session": "no"}])
+def test_missing_middleware_is_a_config_error_with_the_line_to_write(request_):
+    """The commonest mistake has the clearest answer."""
+    with pytest.raises(ConfigError, match=r"app = SessionMiddleware\(app, secret="):
+        get_session(request_)
+
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"app": None},
+        {"secret": "short"},
+        {"store": "sqlite:///sessions.db"},
+        {"store": object()},
+        {"cookie": "session"},
+        {"timeouts": 3600},
+        {"cross_origin": "ignore"},
+        {"trusted_origins": "https://partner.example"},
+        {"environ_key": ""},
+        {"environ_key": None},
+        {"max_bytes": 10},
+        {"max_bytes": "256k"},
+        {"on_event": "print"},
+    ],
+)
+def test_wrong_setting_fails_when_it_is_built(settings):
+    """Not at the first request, and with a text that says what to write."""
+    with pytest.raises(ConfigError):
+        SessionMiddleware(**{"app": app, "secret": SECRET, **settings})
+
+
+@pytest.mark.parametrize("value", [0, -1, "60", 1.5, None, timedelta(0), True])
+@pytest.mark.parametrize("name", ["idle", "lifetime", "remember", "anonymous"])
+def test_timeout_that_is_none_is_refused(name, value):
+    """Seconds from 1 on, or a timedelta."""
+    with pytest.raises(ConfigError, match=name):
+        Timeouts(**{name: value})
+
+
+def test_timeouts_take_timedeltas(clock):
+    """The same as the seconds in them."""
+    site = Site(clock=clock, timeouts=Timeouts(idle=timedelta(minutes=10)))
+    site.browser().visit(lambda session: setattr(session, "username", "ada"))
+
+    assert site.store.records[0].expires_at == clock.now + 600
+
+
+def test_memory_store_under_several_processes_is_warned_about_once(caplog):
+    """Each process would have sessions of its own, and visitors be logged out at random."""
+    middleware = SessionMiddleware(lambda environ, start: (get_session(environ).get("x"), start("200 OK", []), [])[2], SECRET)
+    for _ in range(2):
+        middleware({"wsgi.multiprocess": True}, lambda *_: None)
+
+    assert caplog.text.count("SQLiteStore") == 1

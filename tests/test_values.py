@@ -1,0 +1,171 @@
+"""What a session can hold: what goes in comes out equal and of the same type."""
+
+from __future__ import annotations
+
+import enum
+from collections import OrderedDict, namedtuple
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kit import Site
+
+from sessionware.values import MAX_EXTENSION_DEPTH, decode, encode
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.binary(),
+    st.datetimes(timezones=st.none() | st.timezones()),
+    st.dates(),
+    st.decimals(allow_nan=False),
+    st.uuids(),
+)
+hashables = st.one_of(scalars, st.tuples(scalars, scalars))
+values = st.recursive(
+    st.one_of(scalars, st.sets(hashables)),
+    lambda inner: st.lists(inner) | st.dictionaries(hashables, inner),
+    max_leaves=12,
+)
+
+
+def types_of(value):
+    """The value's shape as types, all the way down. Sets and keys by sorted text, for they have no order to compare."""
+    if isinstance(value, dict):
+        return dict, sorted(str((type(key), types_of(inner))) for key, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return type(value), [types_of(inner) for inner in value]
+    if isinstance(value, set):
+        return set, sorted(str(types_of(inner)) for inner in value)
+    return type(value)
+
+
+@given(values)
+def test_what_goes_in_comes_out(value):
+    """Equal, and of the same type, all the way down."""
+    again = decode(encode(value))
+
+    assert again == value
+    assert types_of(again) == types_of(value)
+
+
+@given(st.sets(hashables))
+def test_equal_sets_are_equal_bytes(items):
+    """Whatever order they were built in: the bytes are the fingerprint."""
+    backwards = set()
+    for item in sorted(items, key=repr, reverse=True):
+        backwards.add(item)
+
+    assert encode(items) == encode(backwards)
+
+
+class Colour(enum.IntEnum):
+    RED = 3
+
+
+class Markup(str):
+    def __str__(self):
+        return "not this"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Colour.RED, 3),
+        (Markup("<b>"), "<b>"),
+        (OrderedDict(b=1, a=2), {"b": 1, "a": 2}),
+        (type("L", (list,), {})([1]), [1]),
+        (type("F", (float,), {})(1.5), 1.5),
+        (bytearray(b"x"), b"x"),
+        (memoryview(b"x"), b"x"),
+    ],
+)
+def test_subclass_comes_back_as_its_base_type(value, expected):
+    """And not as what it says it is."""
+    again = decode(encode([value]))[0]
+
+    assert again == expected
+    assert type(again) is type(expected)
+
+
+def nested(levels):
+    value = ()
+    for _ in range(levels - 1):
+        value = (value,)
+    return value
+
+
+def itself():
+    value = []
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        1j,
+        frozenset(),
+        timedelta(1),
+        lambda: None,
+        namedtuple("Point", "x")(1),
+        "\ud800",
+        {"key": "\udfff"},
+        {"deep": [{"er": object()}]},
+        {object: 1},
+        itself(),
+        nested(MAX_EXTENSION_DEPTH + 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_cannot_be_stored_is_a_type_error_at_the_assignment(value):
+    """It names the key, and the session stays as it was."""
+    site = Site()
+
+    def view(session):
+        with pytest.raises(TypeError, match=r"session\['k'\] cannot hold"):
+            session["k"] = value
+        return session.copy()
+
+    assert site.browser().visit(view).result == {}
+
+
+def test_tuples_nest_as_deep_as_is_said():
+    """Eight levels of tuples and sets are fine."""
+    value = nested(MAX_EXTENSION_DEPTH)
+
+    assert decode(encode(value)) == value
+
+
+@pytest.mark.parametrize("encoded", [b"", b"\xc1", b"\x93", b"\xc7\x01\x63x", b"\xc7\x02\x05no", b"\x81\x90\x01"])
+def test_bytes_that_were_not_encoded_are_a_value_error(encoded):
+    """Never another exception, whatever was stored."""
+    with pytest.raises(ValueError):  # noqa: PT011  (the kind is all that is promised)
+        decode(encoded)
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_make_decoding_fail_in_another_way(encoded):
+    """A stored row can hold anything."""
+    try:
+        decode(encoded)
+    except ValueError:
+        pass
+
+
+EXAMPLES = [datetime(2026, 1, 1, tzinfo=timezone.utc), date(2026, 1, 1), Decimal("1.50"), UUID(int=5), 2**200, {1, (2,)}]
+
+
+def test_values_last_from_one_request_to_the_next():
+    """Through the store, not only through the encoder."""
+    browser = Site().browser()
+    browser.visit(lambda session: session.update(examples=EXAMPLES))
+
+    assert browser.read() == {"examples": EXAMPLES}

@@ -1,0 +1,462 @@
+"""Rule 9, and the life of a response: every way in which WSGI (PEP 3333) lets an application answer."""
+
+from __future__ import annotations
+
+import io
+import sys
+from wsgiref.util import FileWrapper, setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+from conftest import SECRET
+from kit import Site
+from webtest import TestApp
+
+from sessionware import MemoryStore, SessionMiddleware, SessionTooLarge, get_session
+
+
+class Server:
+    """Calls an application as a server does, and notes what it is given."""
+
+    def __init__(self, app, **environ):
+        self.environ = {**environ}
+        setup_testing_defaults(self.environ)
+        self.starts = []
+        self.written = []
+        self.body = app(self.environ, self.start_response)
+
+    def start_response(self, status, headers, exc_info=None):
+        self.starts.append((status, headers, exc_info))
+        return self.written.append
+
+    @property
+    def headers(self):
+        return dict(self.starts[-1][1])
+
+
+def wrapped(app, store=None, **settings):
+    return SessionMiddleware(app, SECRET, store or MemoryStore(), **settings)
+
+
+def write(environ, **data):
+    get_session(environ).update(data or {"n": 1})
+
+
+def start(start_response, *headers):
+    return start_response("200 OK", [("Content-Type", "text/plain"), *headers])
+
+
+@pytest.mark.parametrize("body", [[b"a", b"b"], (b"a",)])
+def test_rule_09_list_or_tuple_reaches_the_server_as_it_is(body):
+    """The server can count its chunks and set Content-Length; the session is saved before it is returned."""
+
+    def app(environ, start_response):
+        start(start_response)
+        write(environ)
+        return body
+
+    server = Server(wrapped(app))
+
+    assert server.body is body
+    assert "Set-Cookie" in server.headers
+
+
+def function_wrapper(file, size=8192):
+    """A file wrapper that is a function, as some servers have it."""
+    return FileWrapper(file, size)
+
+
+@pytest.mark.parametrize("wrapper", [FileWrapper, function_wrapper])
+def test_rule_09_file_reaches_the_server_as_it_is(wrapper):
+    """What `wsgi.file_wrapper` made can be sent by the operating system only if the server gets it itself."""
+    made = []
+
+    def app(environ, start_response):
+        start(start_response)
+        write(environ)
+        made.append(environ["wsgi.file_wrapper"](io.BytesIO(b"file")))
+        return made[0]
+
+    server = Server(wrapped(app), **{"wsgi.file_wrapper": wrapper})
+
+    assert server.body is made[0]
+    assert "Set-Cookie" in server.headers
+
+
+def test_rule_09_headers_wait_for_the_first_chunk_of_a_generator():
+    """What runs before the first chunk can still log in, although `start_response` was called before."""
+
+    def app(environ, start_response):
+        start(start_response)
+        write(environ)
+        yield b"a"
+        yield b"b"
+
+    server = Server(wrapped(app))
+    assert server.starts == []
+
+    assert next(server.body) == b"a"
+    assert "Set-Cookie" in server.headers
+    assert next(server.body) == b"b"
+    assert len(server.starts) == 1
+
+
+def test_rule_09_an_empty_first_chunk_counts():
+    """A chunk is a chunk: the headers go with it, and what comes later is late."""
+    late = []
+
+    def app(environ, start_response):
+        start(start_response)
+        yield b""
+        late.append(len(server.starts))
+        yield b"a"
+
+    server = Server(wrapped(app))
+    list(server.body)
+
+    assert late == [1]
+
+
+def test_rule_09_body_without_any_chunk_is_saved_at_its_end():
+    """The end of an empty body is the last moment."""
+
+    def app(environ, start_response):
+        start(start_response)
+        write(environ)
+        yield from ()
+
+    server = Server(wrapped(app))
+
+    assert list(server.body) == []
+    assert "Set-Cookie" in server.headers
+
+
+def test_rule_09_write_sends_the_headers():
+    """At the first `write()` the session is saved; what is changed afterwards still is, at the end."""
+    store = MemoryStore()
+
+    def app(environ, start_response):
+        write_chunk = start(start_response)
+        write(environ)
+        write_chunk(b"a")
+        get_session(environ)["late"] = True
+        return [b"b"]
+
+    server = Server(wrapped(app, store))
+
+    assert (server.written, server.body) == ([b"a"], [b"b"])
+    assert "Set-Cookie" in server.headers
+    assert store.scan()[0].version == 2
+
+
+def test_rule_09_second_start_response_before_the_first_byte_takes_the_place_of_the_first():
+    """With `exc_info` the headers are computed anew: none of the first remain, none are doubled."""
+
+    def app(environ, start_response):
+        start(start_response, ("X-First", "yes"))
+        write(environ)
+        try:
+            raise RuntimeError
+        except RuntimeError:
+            start_response("404 Not Found", [("Content-Type", "text/plain")], sys.exc_info())
+        return [b"gone"]
+
+    response = TestApp(validator(wrapped(app))).get("/", status=404)
+
+    assert "X-First" not in response.headers
+    assert len(response.headers.getall("Set-Cookie")) == 1
+
+
+def test_rule_09_second_start_response_after_an_empty_chunk_keeps_the_cookie():
+    """The server has not sent anything for b"" yet; the cookie that was written has to be in the new headers."""
+
+    def app(environ, start_response):
+        start(start_response)
+        write(environ)
+        yield b""
+        try:
+            raise RuntimeError("too late?")
+        except RuntimeError:
+            start_response("500 Oops", [("Content-Type", "text/plain")], sys.exc_info())
+        yield b"oops"
+
+    server = Server(wrapped(app))
+    list(server.body)
+
+    assert [status for status, _, _ in server.starts] == ["200 OK", "500 Oops"]
+    assert server.starts[1][2][0] is RuntimeError
+    assert server.headers["Set-Cookie"] == dict(server.starts[0][1])["Set-Cookie"]
+
+
+def test_second_start_response_without_exc_info_is_an_error():
+    """PEP 3333: an application must not do this, and a held-back first call must not hide it."""
+
+    def app(environ, start_response):
+        start(start_response)
+        start(start_response)
+        return [b""]
+
+    with pytest.raises(AssertionError, match="exc_info"):
+        Server(wrapped(app))
+
+
+def test_body_that_was_never_iterated_commits():
+    """A client hung up before the first chunk: what the application did holds."""
+    store = MemoryStore()
+
+    def app(environ, start_response):
+        start(start_response)
+        write(environ)
+        return iter([b"a"])
+
+    server = Server(wrapped(app, store))
+    server.body.close()
+
+    assert len(store.scan()) == 1
+    assert server.starts == []
+
+
+def test_client_that_hangs_up_in_the_middle_saves_what_was_done():
+    """What was changed until then is saved when the server closes the body."""
+    store = MemoryStore()
+
+    def app(environ, start_response):
+        start(start_response)
+        write(environ)
+        yield b"a"
+        get_session(environ)["late"] = True
+        yield b"b"
+
+    server = Server(wrapped(app, store))
+    next(server.body)
+    next(server.body)
+    server.body.close()
+
+    assert store.scan()[0].version == 2
+
+
+class Body:
+    """A body that notes whether it was closed."""
+
+    def __init__(self, *chunks):
+        self.chunks = chunks
+        self.closed = 0
+
+    def __iter__(self):
+        return iter(self.chunks)
+
+    def close(self):
+        self.closed += 1
+
+
+def test_body_is_closed_once():
+    """The application's `close()` runs, whoever iterates."""
+    body = Body(b"a")
+
+    def app(environ, start_response):
+        start(start_response)
+        write(environ)
+        return body
+
+    response = TestApp(validator(wrapped(app))).get("/")
+
+    assert (response.body, body.closed) == (b"a", 1)
+
+
+def test_what_cannot_be_stored_rises_to_the_server_and_the_body_is_closed():
+    """A value that went bad inside a list is a TypeError at commit, naming the key."""
+    body = Body(b"a")
+
+    def app(environ, start_response):
+        start(start_response)
+        write(environ, cart=[])
+        get_session(environ)["cart"].append(object())
+        return body
+
+    server = Server(wrapped(app))
+    with pytest.raises(TypeError, match=r"session\['cart'\]"):
+        next(server.body)
+    server.body.close()
+
+    assert (server.starts, body.closed) == ([], 1)
+
+
+def test_session_that_is_too_large_rises_to_the_server():
+    """Nothing is written and no cookie set; the text says what to do instead."""
+    store = MemoryStore()
+
+    def app(environ, start_response):
+        start(start_response)
+        write(environ, blob=b"x" * 2048)
+        return [b""]
+
+    with pytest.raises(SessionTooLarge, match="max_bytes=2048"):
+        Server(wrapped(app, store, max_bytes=2048))
+
+    assert store.scan() == []
+
+
+def test_outage_while_streaming_replaces_the_response():
+    """The save before the first chunk fails: a 503 goes out, and the application's body is closed unread."""
+    site = Site()
+    site.store.broken.add("create")
+    body = Body(b"secret")
+
+    def app(environ, start_response):
+        start(start_response)
+        write(environ)
+        return body
+
+    site.middleware._app = app
+    response = site.browser().client.get("/", status=503)
+
+    assert b"secret" not in response.body
+    assert body.closed == 1
+
+
+def test_outage_at_the_first_write_replaces_the_response():
+    """The same for `write()`: nothing of the application's goes out."""
+    site = Site()
+    site.store.broken.add("create")
+
+    def app(environ, start_response):
+        write_chunk = start(start_response)
+        write(environ)
+        write_chunk(b"secret")
+        return [b"secret"]
+
+    server = Server(_with_app(site, app))
+
+    assert server.starts[-1][0].startswith("503")
+    assert server.written == []
+    assert b"".join(server.body) == b"The service is unavailable for a moment. Please try again.\n"
+
+
+def test_outage_inside_a_generator_is_a_503():
+    """Let out while the first chunk is made, it is no different."""
+    site = Site()
+    browser = site.browser()
+    browser.visit(lambda session: session.update(n=1))
+    site.store.broken.add("load")
+
+    def app(environ, start_response):
+        start(start_response)
+        yield get_session(environ)["n"]
+
+    site.middleware._app = app
+
+    assert browser.client.get("/", status=503).headers["Retry-After"] == "5"
+
+
+def test_outage_that_the_application_wrapped_is_a_503():
+    """An exception of the application's own, raised while handling the store's, is the store's all the same."""
+    site = Site()
+    browser = site.browser()
+    browser.visit(lambda session: session.update(n=1))
+    site.store.broken.add("load")
+
+    def view(session):
+        try:
+            session["n"]
+        except Exception as error:
+            raise KeyError("no cart") from error
+
+    assert browser.visit(view).response.status_int == 503
+
+
+def _with_app(site, app):
+    site.middleware._app = app
+    return site.middleware
+
+
+# What the headers say to caches ---------------------------------------------------------------------------------------
+
+
+def caching(site, view, *headers):
+    response = site.browser().visit(view, respond=list(headers)).response
+    return response.headers.getall("Cache-Control"), response.headers.getall("Vary")
+
+
+READ = {"view": lambda session: session.get("n")}
+WRITE = {"view": lambda session: session.update(n=1)}
+
+
+@pytest.mark.parametrize(
+    ("look", "own", "expected"),
+    [
+        (READ, (), ["private, no-cache"]),
+        (READ, (("Cache-Control", "public, max-age=60"),), ["public, max-age=60"]),
+        (WRITE, (), ["no-store"]),
+        (WRITE, (("Cache-Control", "public, max-age=60"),), ["no-store"]),
+        (WRITE, (("Cache-Control", "Private, max-age=60"),), ["Private, max-age=60"]),
+        (WRITE, (("cache-control", "no-store"),), ["no-store"]),
+    ],
+)
+def test_response_with_a_session_is_kept_from_shared_caches(look, own, expected):
+    """One that sets the cookie is not stored; one that was only looked at is private unless the application says more."""
+    assert caching(Site(), look["view"], *own)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ((), ["Cookie"]),
+        ((("Vary", "Accept"),), ["Accept", "Cookie"]),
+        ((("vary", "Accept, cookie"),), ["Accept, cookie"]),
+        ((("Vary", "*"),), ["*"]),
+    ],
+)
+def test_response_with_a_session_varies_by_cookie(own, expected):
+    """Once, and beside what the application says."""
+    assert caching(Site(), READ["view"], *own)[1] == expected
+
+
+def test_list_of_headers_is_the_applications_own():
+    """An application may send the same list for every response, so it is never added to."""
+    headers = [("Content-Type", "text/plain")]
+
+    def app(environ, start_response):
+        write(environ)
+        start_response("200 OK", headers)
+        return [b""]
+
+    Server(wrapped(app))
+
+    assert headers == [("Content-Type", "text/plain")]
+
+
+# Wrapped twice ------------------------------------------------------------------------------------------------------
+
+
+def test_wrapped_twice_the_inner_one_does_nothing_and_says_so(caplog):
+    """One session, one cookie, one warning."""
+
+    def app(environ, start_response):
+        start(start_response)
+        write(environ)
+        return [b""]
+
+    client = TestApp(validator(wrapped(wrapped(app))))
+    for _ in range(2):
+        response = client.get("/")
+
+    assert len(response.headers.getall("Set-Cookie")) <= 1
+    assert caplog.text.count("twice") == 1
+
+
+def test_under_another_key_it_is_a_second_session():
+    """Two sessions beside each other, each with a cookie of its own."""
+    from sessionware import Cookie
+
+    def app(environ, start_response):
+        start(start_response)
+        write(environ)
+        get_session(environ, "other.session")["n"] = 2
+        return [b""]
+
+    inner = wrapped(app)
+    outer = wrapped(inner, environ_key="other.session", cookie=Cookie(name="other"))
+    client = TestApp(validator(outer))
+
+    assert len(client.get("/").headers.getall("Set-Cookie")) == 2
+    assert sorted(client.cookies) == ["other", "session"]
