@@ -33,7 +33,8 @@ def change(site, **fields):
 def test_record_shows_nothing(site, browser):
     """Neither values nor names, neither the token nor anything of the cookie."""
     browser.visit(lambda session: session.update(pin="4711-4711-4711"))
-    stored = b"".join(map(bytes, (site.store.records[0].id, site.store.records[0].owner, site.store.records[0].payload)))
+    record = site.store.records[0]
+    stored = record.id + record.owner + record.payload
 
     assert b"4711" not in stored
     assert b"ada" not in stored

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import doctest
+import multiprocessing
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sessionware import testing
 from sessionware.stores.base import Record, Store
 from sessionware.stores.memory import MemoryStore
 from sessionware.stores.sqlite import SQLiteStore
 from sessionware.testing import StoreContract
+
+PROCESSES = 4
+CREATED = 50
 
 
 class TestMemoryStore(StoreContract):
@@ -40,6 +47,117 @@ class TestSQLiteStore(StoreContract):
 class TestSQLiteNamespace(TestSQLiteStore):
     def make_store(self) -> Store:
         return SQLiteStore(self.path).namespace("sibling")
+
+
+class Model:
+    """The contract in its plainest form, for one thread."""
+
+    def __init__(self) -> None:
+        self.records: dict[bytes, Record] = {}
+
+    def create(self, record: Record) -> bool:
+        return self.records.setdefault(record.id, record) is record
+
+    def load(self, id: bytes, now: int) -> Record | None:
+        record = self.records.get(id)
+        return record if record and record.expires_at > now else None
+
+    def replace(self, record: Record) -> bool:
+        old = self.records.get(record.id)
+        if old and old.version == record.version - 1:
+            self.records[record.id] = record
+            return True
+        return False
+
+    def touch(self, id: bytes, version: int, expires_at: int) -> None:
+        record = self.records.get(id)
+        if record and record.version == version:
+            self.records[id] = record._replace(expires_at=max(expires_at, record.expires_at))
+
+    def delete(self, id: bytes) -> bool:
+        return self.records.pop(id, None) is not None
+
+    def owned_by(self, owner: bytes, now: int) -> list[Record]:
+        return [record for record in self.scan() if record.owner == owner and record.expires_at > now]
+
+    def scan(self) -> list[Record]:
+        return sorted(self.records.values())
+
+    def check_prune(self, before: list[Record], removed: int, now: int, limit: int) -> None:
+        """After a prune: only expired records went, and those that were two hours late did, up to the limit."""
+        gone = set(before) - set(self.scan())
+        late = [record for record in self.scan() if record.expires_at <= now - 7200]
+        assert len(gone) == removed <= limit
+        assert all(record.expires_at <= now for record in gone)
+        assert not late or removed == limit
+
+
+ids = st.sampled_from([b"1" * 16, b"2" * 16, b"3" * 16])
+versions = st.integers(1, 3)
+times = st.integers(0, 20_000)
+owners = st.sampled_from([b"a" * 16, b"b" * 16])
+records = st.builds(Record, ids, versions, times, st.none() | owners, st.binary(max_size=3))
+steps = st.one_of(
+    st.tuples(st.just("create"), records),
+    st.tuples(st.just("load"), ids, times),
+    st.tuples(st.just("replace"), records),
+    st.tuples(st.just("touch"), ids, versions, times),
+    st.tuples(st.just("delete"), ids),
+    st.tuples(st.just("owned_by"), owners, times),
+    st.tuples(st.just("prune"), times, st.integers(1, 3)),
+)
+
+
+@pytest.mark.parametrize("make_store", [lambda path: MemoryStore(), SQLiteStore], ids=["memory", "sqlite"])
+@given(calls=st.lists(steps, max_size=25))
+def test_any_sequence_of_calls_does_what_the_contract_says(make_store: Any, calls: list[Any]) -> None:
+    """Whatever is called in whatever order, answers and contents are those of a plain dict."""
+    with tempfile.TemporaryDirectory() as directory:
+        store = make_store(Path(directory) / "sessions.db")
+        model = Model()
+        for name, *arguments in calls:
+            answer = getattr(store, name)(*arguments)
+            if name == "prune":
+                before = model.scan()
+                model.records = {record.id: record for record in store.scan()}
+                model.check_prune(before, answer, *arguments)
+            else:
+                assert answer == getattr(model, name)(*arguments)
+            assert store.scan() == model.scan()
+
+
+def test_processes_that_race_lose_nothing(tmp_path: Path) -> None:
+    """Processes that start together make the file together; each id has one creator, and every increment counts."""
+    path = tmp_path / "sessions.db"
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(PROCESSES)
+    results = context.SimpleQueue()
+    processes = [context.Process(target=race_in_a_process, args=(path, start, results)) for _ in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    created = [results.get() for _ in processes]
+    for process in processes:
+        process.join(30)
+
+    assert sum(created) == CREATED
+    counted = SQLiteStore(path).load(bytes(16), 0)
+    assert counted is not None
+    assert (counted.version, counted.payload) == (PROCESSES * CREATED + 1, b"%d" % (PROCESSES * CREATED))
+
+
+def race_in_a_process(path: Path, start: Any, results: Any) -> None:
+    start.wait(30)
+    store = SQLiteStore(path)
+    results.put(sum(store.create(Record(number.to_bytes(16, "big"), 1, 10, None, b"0")) for number in range(CREATED)))
+    for _ in range(CREATED):
+        while not increment(store):
+            pass
+
+
+def increment(store: Store) -> bool:
+    record = store.load(bytes(16), 0)
+    assert record is not None
+    return store.replace(record._replace(version=record.version + 1, payload=b"%d" % (int(record.payload) + 1)))
 
 
 # Stores that break one promise each, and the tests of the contract that have to say so.
@@ -155,12 +273,23 @@ class ReplaceKeepsTheOldOwnersIndex(MemoryStore):
 
 
 class ReplaceWritesInTwoSteps(MemoryStore):
+    """Between the two, others read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_read = threading.Event()
+
+    def load(self, id: bytes, now: int) -> Record | None:
+        self.was_read.set()
+        return super().load(id, now)
+
     def replace(self, record: Record) -> bool:
         old = self.scan()[0]
-        half = super().replace(record._replace(payload=old.payload))
+        is_replaced = super().replace(record._replace(payload=old.payload))
+        self.was_read.clear()
+        self.was_read.wait(0.01)
         self.delete(record.id)
-        self.create(record)
-        return half
+        return is_replaced and self.create(record)
 
 
 class TouchShortens(MemoryStore):
@@ -293,7 +422,7 @@ class ScanCountsPages(MemoryStore):
 
     visited = 0
 
-    def scan(self, _: Any = None, limit: int = 1000, **__: Any) -> list[Record]:
+    def scan(self, after: bytes | None = None, limit: int = 1000) -> list[Record]:
         page = super().scan()[self.visited : self.visited + limit]
         self.visited += len(page)
         return page
@@ -375,7 +504,7 @@ CAUGHT_BY = [
 ]
 
 
-@pytest.mark.parametrize(("broken", "name"), CAUGHT_BY, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(("broken", "name"), CAUGHT_BY, ids=[broken.__name__ for broken, _ in CAUGHT_BY])
 def test_the_contract_catches_a_broken_promise(broken: type[MemoryStore], name: str) -> None:
     """A store that breaks this promise fails the test named after it."""
 

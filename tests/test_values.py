@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import OrderedDict, namedtuple
+from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
@@ -154,13 +155,12 @@ def test_bytes_that_were_not_encoded_are_a_value_error(encoded):
 @given(st.binary(max_size=60))
 def test_no_bytes_make_decoding_fail_in_another_way(encoded):
     """A stored row can hold anything."""
-    try:
+    with suppress(ValueError):
         decode(encoded)
-    except ValueError:
-        pass
 
 
-EXAMPLES = [datetime(2026, 1, 1, tzinfo=timezone.utc), date(2026, 1, 1), Decimal("1.50"), UUID(int=5), 2**200, {1, (2,)}]
+NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+EXAMPLES = [NOON, date(2026, 1, 1), Decimal("1.50"), UUID(int=5), 2**200, {1, (2,)}]
 
 
 def test_values_last_from_one_request_to_the_next():

@@ -393,7 +393,7 @@ WRITE = {"view": lambda session: session.update(n=1)}
     ],
 )
 def test_response_with_a_session_is_kept_from_shared_caches(look, own, expected):
-    """One that sets the cookie is not stored; one that was only looked at is private unless the application says more."""
+    """One that sets the cookie is not stored; one that was only looked at is private, unless the application says."""
     assert caching(Site(), look["view"], *own)[0] == expected
 
 

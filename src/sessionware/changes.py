@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .values import IMMUTABLE, NotStorable, decode, encode
 
 Data = dict[str, bytes]
-"""A session's data: each key with its value's own encoded bytes. Shared between objects, so it is copied to be changed."""
+"""A session's data: each key with its value's own encoded bytes. Shared, so it is copied to be changed."""
 
 
 class Missing:

@@ -52,9 +52,7 @@ class Event:
 class Events:
     """Tells events to the application's hook, if there is one, and to the log."""
 
-    def __init__(
-        self, on_event: Callable[[Event], None] | None = None, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, on_event: Callable[[Event], None] | None = None, clock: Callable[[], float] = time.time) -> None:
         self._hook = on_event
         self._clock = clock
 

@@ -163,8 +163,7 @@ def _check(
     missing = [name for name in _STORE_METHODS if not callable(getattr(store, name, None))]
     if missing:
         raise ConfigError(
-            f"store={store!r} is no store: it has no {missing[0]}(). Pass an object such as "
-            'SQLiteStore("sessions.db").'
+            f'store={store!r} is no store: it has no {missing[0]}(). Pass an object such as SQLiteStore("sessions.db").'
         )
     if not isinstance(cookie, Cookie):
         raise ConfigError(f'cookie={cookie!r}: write cookie=Cookie(name="session", …).')

@@ -249,19 +249,18 @@ def get_session(request: Any, environ_key: str = ENVIRON_KEY) -> Session:
 
     Raises `ConfigError` if there is none, because the application is not wrapped in `SessionMiddleware`.
     """
-    for environ in _environs(request):
-        session = environ.get(environ_key)
-        if isinstance(session, Session):
-            return session
+    return cast("Session", get_environ(request, environ_key)[environ_key])
+
+
+def get_environ(request: Any, environ_key: str = ENVIRON_KEY) -> dict[str, Any]:
+    """The WSGI environ of a request that has a session. Raises `ConfigError` like `get_session`."""
+    for candidate in (request, *(getattr(request, name, None) for name in _ENVIRON_ATTRIBUTES)):
+        if isinstance(candidate, dict) and isinstance(candidate.get(environ_key), Session):
+            return candidate
     raise ConfigError(
         f"There is no session under {environ_key!r} in this request. Wrap the application where it is made: "
         'app = SessionMiddleware(app, secret=os.environ["SESSION_SECRET"])'
     )
-
-
-def _environs(request: Any) -> list[dict[str, Any]]:
-    candidates = [request, *(getattr(request, name, None) for name in _ENVIRON_ATTRIBUTES)]
-    return [candidate for candidate in candidates if isinstance(candidate, dict)]
 
 
 def _text(value: str) -> str:

@@ -39,7 +39,6 @@ class Timeouts:
                     f"Timeouts({field.name}={value!r}): write a number of seconds from 1 on, or a timedelta."
                 ) from None
 
-
     def in_seconds(self) -> Lifetimes:
         """The same as plain numbers."""
         return Lifetimes(*(whole_seconds(getattr(self, field.name)) for field in fields(self)))

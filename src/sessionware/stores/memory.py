@@ -39,7 +39,7 @@ class MemoryStore:
         self._namespaces: dict[str, MemoryStore] = {}
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {len(self._entries)} records>"
+        return f"<{type(self).__name__} {len(self._entries)} of {self._max_records} records>"
 
     def create(self, record: Record) -> bool:
         with self._lock:

@@ -137,9 +137,7 @@ class _Statements:
         self.owned_by = on(
             "SELECT id, version, expires_at, owner, payload FROM <table> WHERE owner = ? AND expires_at > ? ORDER BY id"
         )
-        self.scan = on(
-            "SELECT id, version, expires_at, owner, payload FROM <table> WHERE id > ? ORDER BY id LIMIT ?"
-        )
+        self.scan = on("SELECT id, version, expires_at, owner, payload FROM <table> WHERE id > ? ORDER BY id LIMIT ?")
 
 
 def _schema(table: str) -> Schema:

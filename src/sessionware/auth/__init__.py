@@ -1,0 +1,34 @@
+"""Accounts: registering people and logging them in with a password, on top of sessions.
+
+auth = Auth(SQLiteUsers("app.db"), secret=secret, store=store)
+app = SessionMiddleware(AuthPages(app, auth), secret=secret, store=store)
+"""
+
+from __future__ import annotations
+
+from ..usernames import username_key
+from .login import Auth
+from .page_html import Page
+from .pages import AuthPages
+from .passwords import Argon2, PasswordPolicy, Verified, check_password, hash_password, verify_password
+from .redirects import safe_next
+from .sqlite_users import SQLiteUsers
+from .users import MemoryUsers, User, Users
+
+__all__ = [
+    "Argon2",
+    "Auth",
+    "AuthPages",
+    "MemoryUsers",
+    "Page",
+    "PasswordPolicy",
+    "SQLiteUsers",
+    "User",
+    "Users",
+    "Verified",
+    "check_password",
+    "hash_password",
+    "safe_next",
+    "username_key",
+    "verify_password",
+]

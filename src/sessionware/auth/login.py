@@ -1,0 +1,235 @@
+"""Registering, logging in and out: who somebody is, in terms of accounts and sessions. No HTML, no HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from ..errors import (
+    Busy,
+    ConfigError,
+    CrossOriginRefused,
+    LoginFailed,
+    NotLoggedIn,
+    SessionClosed,
+    StoreError,
+    UsernameRejected,
+    UsernameTaken,
+)
+from ..events import Event, Events
+from ..keyring import Keyring
+from ..records import Records
+from ..session import ENVIRON_KEY, Session, get_environ, get_session
+from ..stores.base import Store
+from ..usernames import username_key
+from .passwords import Argon2, PasswordPolicy, Verified
+from .users import User, Users
+
+_USER_KEY = "sessionware.user"
+
+
+def remote_address(environ: Mapping[str, Any]) -> str:
+    """The address that the connection came from. Behind a proxy it is the proxy's: pass a `client=` of your own."""
+    return str(environ.get("REMOTE_ADDR", ""))
+
+
+class Auth:
+    """Registers people, and logs them in by user name and password.
+
+    `secret` and `store` are those of the `SessionMiddleware`. `policy` says what a new password has to be, `hasher` how
+    passwords are hashed. `client` tells a request's address from its environ. Every method that takes a request takes
+    an environ, or any object that carries one. Raises `ConfigError`.
+    """
+
+    def __init__(
+        self,
+        users: Users,
+        *,
+        secret: str | bytes | Sequence[str | bytes],
+        store: Store,
+        policy: PasswordPolicy = PasswordPolicy(),
+        hasher: Argon2 = Argon2(),
+        on_event: Callable[[Event], None] | None = None,
+        client: Callable[[Mapping[str, Any]], str] = remote_address,
+        environ_key: str = ENVIRON_KEY,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not callable(getattr(users, "find", None)):
+            raise ConfigError(f'users={users!r} is no table of accounts. Pass one such as SQLiteUsers("app.db").')
+        if not callable(getattr(store, "owned_by", None)):
+            raise ConfigError(f"store={store!r} is no store. Pass the same one as to SessionMiddleware.")
+        self.policy = policy
+        self._users = users
+        self._hasher = hasher
+        self._keyring = Keyring(secret)
+        self._events = Events(on_event, clock)
+        self._records = Records(store, self._keyring, events=self._events, clock=clock)
+        self._client = client
+        self._environ_key = environ_key
+
+    # Everyday
+
+    def register(self, request: Any, username: str, password: str, *, login: bool = True, **data: Any) -> User:
+        """Create an account, and log in unless `login=False`. `data` is kept with the account.
+
+        Raises `UsernameRejected`, `UsernameTaken`, `PasswordRejected`, `CrossOriginRefused` and `Busy`.
+        """
+        self._own_session(request)
+        key = username_key(username)
+        if key is None:
+            raise UsernameRejected
+        self.policy.check(password)
+        # Hashed before anybody knows whether the name is free, so that both answers take the same time.
+        password_hash = self._hasher.hash(password)
+        try:
+            user = self._users.add(key, username, password_hash, data)
+        except UsernameTaken:
+            self._tell("register.taken", request, account=key)
+            raise
+        self._tell("register.ok", request, user=user)
+        if login:
+            self.start(request, user)
+        return user
+
+    def login(self, request: Any, username: str, password: str) -> User:
+        """Log in. Raises `LoginFailed`, whatever is wrong, `CrossOriginRefused` and `Busy`."""
+        self._own_session(request)
+        user = self.verify(username, password, client=self._address(request))
+        self.start(request, user)
+        return user
+
+    def logout(self, request: Any, *, everywhere: bool = False) -> None:
+        """Log out here, or with `everywhere=True` in every browser. Raises `CrossOriginRefused`."""
+        session = self._own_session(request)
+        username, user_id = session.username, session.user_id
+        if everywhere and user_id is not None:
+            self._end_all(user_id)
+        session.invalidate()
+        if username is not None:
+            self._events.tell("logout", user_id=user_id, account=username_key(username), client=self._address(request))
+
+    def user(self, request: Any) -> User | None:
+        """Who is logged in, as the account is now; None if nobody is.
+
+        Asks once in each request. If the account is gone, was disabled, or its sessions were all ended since the login,
+        the session is ended.
+        """
+        session, environ = get_session(request, self._environ_key), get_environ(request, self._environ_key)
+        if session.user_id is None:
+            return None
+        known = environ.get(_USER_KEY)
+        if isinstance(known, User) and (known.id, known.version) == (session.user_id, session.user_version):
+            return known
+        user = self._users.get(session.user_id)
+        if user is None or not user.is_active or user.version != session.user_version:
+            _end(session)
+            return None
+        environ[_USER_KEY] = user
+        return user
+
+    def require(self, request: Any) -> User:
+        """Who is logged in, or `NotLoggedIn`, which `AuthPages` turns into a way to the login page."""
+        user = self.user(request)
+        if user is None:
+            raise NotLoggedIn
+        return user
+
+    # In two steps, for a second factor in between
+
+    def verify(self, username: str, password: str, *, client: str = "") -> User:
+        """Check name and password, without touching any session. Raises `LoginFailed` and `Busy`.
+
+        Every failure looks the same and takes the same time. Limits on attempts belong before the look-up: they must
+        not cost a look-up or a hash, and must be the same for names that exist and names that do not.
+        """
+        for value in (username, password):
+            if not isinstance(value, str):
+                raise TypeError(f"user name and password are text, not {type(value).__name__}")
+        key = username_key(username)
+        user = self._users.find(key) if key is not None else None
+        verified = self._check_password(user, password, client)
+        if user is None or not verified or not user.is_active:
+            self._tell_failure(username, user, verified, client)
+            raise LoginFailed
+        self._rehash(user, verified)
+        return user
+
+    def start(self, request: Any, user: User) -> None:
+        """Log in somebody whose identity was checked. Once that is stored, the account is looked at once more.
+
+        So a login that ran beside a disabling, or beside "log out everywhere", does not survive it.
+        """
+        session = self._own_session(request)
+        session.log_in(user.username, user_id=user.id, user_version=user.version, check=lambda: self._is_current(user))
+        get_environ(request, self._environ_key)[_USER_KEY] = user
+        self._tell("login.ok", request, user=user)
+
+    # Small steps
+
+    def _own_session(self, request: Any) -> Session:
+        """The session, unless the request comes from another origin."""
+        session = get_session(request, self._environ_key)
+        if session.is_foreign:
+            self._tell("csrf.blocked", request)
+            raise CrossOriginRefused
+        return session
+
+    def _check_password(self, user: User | None, password: str, client: str) -> Verified:
+        try:
+            return self._hasher.verify(user.password_hash if user is not None else None, password)
+        except Busy:
+            self._events.tell("login.busy", client=client)
+            raise
+
+    def _rehash(self, user: User, verified: Verified) -> None:
+        """Store a hash by today's settings, unless the password was changed meanwhile. The login does not depend on it."""
+        if verified.rehash is None:
+            return
+        try:
+            if self._users.set_password(user.id, verified.rehash, expect=user.password_hash, bump=False):
+                self._events.tell("password.rehashed", user_id=user.id, account=user.key)
+        except StoreError as error:
+            self._events.tell("store_unavailable", user_id=user.id, detail=f"rehash: {error}")
+
+    def _is_current(self, user: User) -> bool:
+        now = self._users.get(user.id)
+        return now is not None and now.is_active and now.version == user.version
+
+    def _end_all(self, user_id: str) -> None:
+        """End every session of the account, and through its new version those too that are just being logged in to."""
+        while (user := self._users.get(user_id)) is not None:
+            if self._users.set_password(user_id, user.password_hash, expect=user.password_hash, bump=True):
+                break
+        for stored in self._records.owned_by(user_id=user_id):
+            self._records.end(stored.record.id)
+        self._events.tell("session.revoked", user_id=user_id)
+
+    def _tell_failure(self, username: str, user: User | None, verified: Verified, client: str) -> None:
+        # People type passwords into the name field, so a name is told only if it is one.
+        digest = self._keyring.digest("account", username.encode("utf-8", "surrogatepass")).hex()[:16]
+        self._events.tell(
+            "login.failed",
+            user_id=user.id if user is not None else None,
+            account=user.key if user is not None else digest,
+            client=client,
+            detail=verified.reason or "inactive",
+        )
+
+    def _tell(self, name: str, request: Any, *, user: User | None = None, account: str | None = None) -> None:
+        self._events.tell(
+            name,
+            user_id=user.id if user is not None else None,
+            account=user.key if user is not None else account,
+            client=self._address(request),
+        )
+
+    def _address(self, request: Any) -> str:
+        return self._client(get_environ(request, self._environ_key))
+
+
+def _end(session: Session) -> None:
+    # Once the headers are out, the cookie cannot be taken away; the account's version keeps the session out all the same.
+    with suppress(SessionClosed):
+        session.invalidate()

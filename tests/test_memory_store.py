@@ -1,0 +1,148 @@
+"""What MemoryStore does when it is full, and how its namespaces hang together. The contract is in test_stores.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from sessionware import ConfigError, MemoryStore, Record, StoreUnavailable
+
+NOW = 1_700_000_000
+LATER = NOW + 24 * 3600
+ALICE = b"alice".ljust(16)
+
+
+def record(name: str, expires_at: int = LATER, owner: bytes | None = None, version: int = 1) -> Record:
+    return Record(name.encode().ljust(16), version, expires_at, owner, b"payload")
+
+
+def store_of(max_records: int, *records: Record) -> MemoryStore:
+    store = MemoryStore(max_records)
+    for each in records:
+        assert store.create(each)
+    return store
+
+
+def names(store: MemoryStore) -> str:
+    return "".join(sorted(each.id.decode().strip() for each in store.scan()))
+
+
+def test_a_full_store_drops_the_longest_unwritten_first():
+    """Creating, replacing and touching make a record young again; a touch that changes nothing does not."""
+    store = store_of(4, record("a"), record("b"), record("c"), record("d"))
+    store.replace(record("a", version=2))
+    store.touch(record("b").id, 1, LATER + 1)
+    store.touch(record("c").id, 1, LATER)
+    store.load(record("c").id, NOW)
+
+    left = []
+    for name in "efgh":
+        assert store.create(record(name))
+        left.append(names(store))
+
+    assert left == ["abde", "abef", "befg", "efgh"]
+
+
+def test_a_full_store_drops_expired_records_first():
+    """Though others were written longer ago; the time is what the last load or prune said."""
+    store = store_of(3, record("a"), record("x", expires_at=NOW), record("y", NOW, ALICE))
+    store.load(record("a").id, NOW + 60)
+
+    store.create(record("b"))
+    store.create(record("c"))
+
+    assert names(store) == "abc"
+
+
+def test_a_full_store_takes_the_clock_as_it_is_now():
+    """A clock that was wrong for a moment and was put right does not make live records count as expired."""
+    store = store_of(2, record("a", LATER), record("b", LATER - 1))
+    store.load(record("a").id, LATER + 3600)
+    store.load(record("a").id, NOW)
+
+    store.create(record("c"))
+
+    assert names(store) == "bc"
+
+
+def test_records_with_an_owner_are_not_dropped():
+    """Neither for an anonymous record nor for one with an owner."""
+    store = store_of(3, record("a", owner=ALICE), record("b"), record("c", owner=ALICE))
+
+    store.create(record("d"))
+    store.create(record("e", owner=ALICE))
+
+    assert names(store) == "ace"
+    assert store.owned_by(ALICE, NOW) == [record(name, owner=ALICE) for name in "ace"]
+
+
+def test_a_login_protects_and_a_logout_does_not():
+    """What counts is who owns the record now."""
+    store = store_of(3, record("a"), record("b", owner=ALICE), record("c", owner=ALICE))
+    store.replace(record("a", owner=ALICE, version=2))
+    store.replace(record("b", version=2))
+
+    store.create(record("d"))
+
+    assert names(store) == "acd"
+
+
+def test_a_store_full_of_owned_records_is_unavailable():
+    """The refused record is not there afterwards, the others are; what is there can be written."""
+    store = store_of(2, record("a", owner=ALICE), record("b", owner=ALICE))
+
+    with pytest.raises(StoreUnavailable, match=r"max_records=2\) is full"):
+        store.create(record("c"))
+
+    assert names(store) == "ab"
+    assert store.create(record("a")) is False
+    assert store.replace(record("a", owner=ALICE, version=2)) is True
+
+
+def test_room_is_made_again_by_deleting_and_pruning():
+    """A place that became free can be taken without anybody else leaving."""
+    store = store_of(3, record("a", owner=ALICE), record("b", owner=ALICE), record("c", NOW, ALICE))
+    store.delete(record("a").id)
+    assert store.prune(NOW + 60) == 1
+
+    store.create(record("d"))
+    store.create(record("e"))
+
+    assert names(store) == "bde"
+
+
+def test_a_store_never_holds_more_than_it_may():
+    """`max_records` is a bound, whatever comes."""
+    store = store_of(10, *(record(str(number), NOW + 60 * (number % 7)) for number in range(100)))
+
+    assert len(store.scan()) == 10
+
+
+def test_namespaces_are_made_once():
+    """The same name is the same object, in a namespace too."""
+    store = MemoryStore()
+
+    assert store.namespace("a") is store.namespace("a") is not store.namespace("b")
+    assert store.namespace("a").namespace("a") is store.namespace("a").namespace("a") is not store.namespace("a")
+
+
+def test_each_namespace_has_room_of_its_own():
+    """A flood in one drops nothing in another."""
+    store = store_of(2, record("a"), record("b"))
+
+    for name in "cde":
+        store.namespace("sibling").create(record(name))
+
+    assert names(store) == "ab"
+    assert names(store.namespace("sibling")) == "de"
+
+
+@pytest.mark.parametrize("max_records", [0, -1])
+def test_a_store_without_room_is_a_mistake(max_records):
+    """It says so when it is built."""
+    with pytest.raises(ConfigError, match="give a number from 1 on"):
+        MemoryStore(max_records)
+
+
+def test_its_repr_tells_how_full_it_is_and_no_value():
+    """What is stored stays out of logs."""
+    assert repr(store_of(5, record("a"))) == "<MemoryStore 1 of 5 records>"
