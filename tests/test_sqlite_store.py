@@ -292,6 +292,7 @@ def test_a_transaction_is_seen_as_a_whole(notes):
 
 def test_a_transaction_that_fails_changes_nothing(notes):
     """The exception goes on, and the thread can write again."""
+
     def fail() -> None:
         with notes.transaction():
             add(notes, "a")
@@ -323,6 +324,7 @@ def test_a_transaction_is_the_only_writer(notes, monkeypatch):
 
 def test_transactions_do_not_nest(notes):
     """The inner one is refused, and the outer one is undone with it."""
+
     def nest() -> None:
         with notes.transaction():
             add(notes, "a")

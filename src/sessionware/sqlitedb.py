@@ -209,7 +209,7 @@ def _install(connection: sqlite3.Connection, schema: Schema, path: Path) -> None
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> object:
-    """The mode that the file then has. Of processes that start together, some find it locked: here SQLite does not wait."""
+    """The mode that the file then has. Here SQLite does not wait for others by itself, who may be at the same thing."""
     deadline = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:

@@ -21,7 +21,7 @@ _HOUR = 3600
 _DAY = 24 * _HOUR
 _SLACK = 2 * _HOUR  # for so long a store may leave an expired record
 _THREADS = 16
-_ROUNDS = 20  # a race is run more than once, since a wrong store may be lucky
+_ROUNDS = _THREADS  # a race is run again and again, since a wrong store may be lucky
 _PATIENCE = 60  # seconds after which a thread hangs
 
 # The real present: a store that lets its medium expire records, with slack, goes by the real clock as well.

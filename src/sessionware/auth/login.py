@@ -184,7 +184,7 @@ class Auth:
             raise
 
     def _rehash(self, user: User, verified: Verified) -> None:
-        """Store a hash by today's settings, unless the password was changed meanwhile. The login does not depend on it."""
+        """Store a hash by today's settings, unless the password was changed meanwhile; the login holds either way."""
         if verified.rehash is None:
             return
         try:
@@ -230,6 +230,6 @@ class Auth:
 
 
 def _end(session: Session) -> None:
-    # Once the headers are out, the cookie cannot be taken away; the account's version keeps the session out all the same.
+    # Once the headers are out the cookie cannot be taken away. The account's version keeps the session out anyway.
     with suppress(SessionClosed):
         session.invalidate()

@@ -11,7 +11,10 @@ Every failure of the medium is `StoreUnavailable`, with its cause chained. "Not 
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple, Protocol
+
+from ..errors import ConfigError
 
 
 class Record(NamedTuple):
@@ -74,3 +77,12 @@ class Store(Protocol):
 
         `name` is 1 to 32 lower-case letters, digits and `_`, beginning with a letter; else `ConfigError`.
         """
+
+
+def checked_name(name: str) -> str:
+    """The name, if a namespace can have it. Raises `ConfigError`."""
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", name, re.ASCII):
+        raise ConfigError(
+            f"namespace({name!r}): use 1 to 32 lower-case letters, digits and _, beginning with a letter."
+        )
+    return name

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import heapq
-import re
 import threading
 from collections import OrderedDict
 
 from ..errors import ConfigError, StoreUnavailable
-from .base import Record
-
-_is_name = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII).fullmatch
+from .base import Record, checked_name
 
 #: What is kept of a record beside its id: version, expires_at, owner, payload. A plain tuple and not a `Record`, since
 #: the garbage collector does not keep visiting plain tuples of plain values.
@@ -98,12 +95,8 @@ class MemoryStore:
         return [Record(id, *entries[id]) for id in ids]
 
     def namespace(self, name: str) -> MemoryStore:
-        if not _is_name(name):
-            raise ConfigError(
-                f"namespace({name!r}): use 1 to 32 lower-case letters, digits and '_', and begin with a letter."
-            )
         with self._lock:
-            return self._namespaces.setdefault(name, MemoryStore(self._max_records))
+            return self._namespaces.setdefault(checked_name(name), MemoryStore(self._max_records))
 
     def _make_room(self) -> None:
         """Drop the one record that a new one may replace."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
-import re
 
-from ..errors import ConfigError
 from ..sqlitedb import Database, Schema
-from .base import Record
+from .base import Record, checked_name
 
 #: Seconds for which a record may stay after it expired.
 SLACK = 2 * 3600
@@ -31,8 +29,6 @@ _LAYOUT = (
     "CREATE INDEX <table>$$owner ON <table> (owner) WHERE owner IS NOT NULL",
 )
 _ROOT = "sessionware_sessions"
-
-_is_name = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII).fullmatch
 
 
 class SQLiteStore:
@@ -92,11 +88,7 @@ class SQLiteStore:
         return [Record(*row) for row in self._database.execute(self._sql.scan, (after or b"", limit))]
 
     def namespace(self, name: str) -> SQLiteStore:
-        if not _is_name(name):
-            raise ConfigError(
-                f"namespace({name!r}): use 1 to 32 lower-case letters, digits and '_', and begin with a letter."
-            )
-        table = f"{self._table}${name}"  # no name has a "$": one inside another never meets a third
+        table = f"{self._table}${checked_name(name)}"  # no name has a "$": one inside another never meets a third
         self._database.add(_schema(table))
         sibling = copy.copy(self)
         sibling._use(self._database, table)
