@@ -27,7 +27,7 @@ LAYERS = """
     records
     stores
     stores.memory  stores.sqlite  stores.file
-    envelope
+    envelope  stores.slots
     changes  ticket  sqlitedb
     keyring  stores.base  timeouts  origins  values  usernames
     events

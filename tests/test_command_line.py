@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionware import Keyring
+from sessionware import Keyring, Record, open_store
 from sessionware.__main__ import main
 
 
@@ -38,6 +38,29 @@ def test_it_runs_as_a_module():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert len(done.stdout) == 44
+
+
+@pytest.mark.parametrize("scheme", ["sqlite:///", "file://"])
+def test_prune_removes_what_has_expired(capsys, tmp_path, scheme):
+    """All of it, in batches, and nothing that is alive; it prints how many."""
+    url = f"{scheme}{tmp_path}/sessions"
+    store = open_store(url)
+    for number in range(50):
+        store.create(Record(number.to_bytes(16, "big"), 1, 10 if number % 5 else 2**40, None, b"payload"))
+
+    assert main(["prune", url]) == 0
+    assert capsys.readouterr().out == "40\n"
+    assert len(store.scan()) == 10
+
+
+@pytest.mark.parametrize("url", ["sessions.db", "sqlite:////no/such/directory/sessions.db", "redis://localhost"])
+def test_prune_of_no_store_is_one_line_and_exit_code_1(capsys, url):
+    """It says what a URL looks like, or what is wrong with the path, and makes nothing."""
+    assert main(["prune", url]) == 1
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"sessionware: .+\n", err)
 
 
 @pytest.mark.parametrize("arguments", [[], ["scret"], ["secret", "more"], ["secret", "--more"], ["--more"]])

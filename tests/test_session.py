@@ -141,10 +141,10 @@ class SessionAgainstDict(RuleBasedStateMachine):
 
     @rule(key=keys)
     def modify_twice(self, key):
-        self.model[key] = (1, self.model.get(key, "new"), 2)
+        self.model[key] = (type(self.model.get(key, "new")).__name__, 2)
 
         def view(session):
-            session.modify(key, lambda value: (1, value), default="new")
+            session.modify(key, lambda value: (type(value).__name__,), default="new")
             session.modify(key, lambda value: (*value, 2))
 
         self.do(view)

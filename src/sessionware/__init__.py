@@ -34,7 +34,9 @@ from .events import Event
 from .keyring import Keyring
 from .middleware import SessionMiddleware
 from .session import Session, get_session
+from .stores import open_store
 from .stores.base import Record, Store
+from .stores.file import FileStore
 from .stores.memory import MemoryStore
 from .stores.sqlite import SQLiteStore
 from .timeouts import Timeouts
@@ -46,6 +48,7 @@ __all__ = [
     "Cookie",
     "CrossOriginRefused",
     "Event",
+    "FileStore",
     "Keyring",
     "LoginFailed",
     "MemoryStore",
@@ -68,4 +71,5 @@ __all__ = [
     "UsernameRejected",
     "UsernameTaken",
     "get_session",
+    "open_store",
 ]

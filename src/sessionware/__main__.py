@@ -9,12 +9,17 @@ from __future__ import annotations
 import argparse
 import secrets
 import sys
+import time
 from collections.abc import Sequence
 from typing import NoReturn
 
 from .errors import SessionwareError
+from .stores import open_store
 
 PROGRAM = "sessionware"
+
+#: Records to prune in one call of the store's: enough for a FileStore to look at a hundred thousand files.
+_BATCH = 20_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +39,14 @@ def _parser() -> argparse.ArgumentParser:
 
     secret = words.add_parser("secret", help="print a fresh server secret", description="Print a fresh server secret.")
     secret.set_defaults(run=_secret)
+
+    prune = words.add_parser(
+        "prune", help="remove expired sessions", description="Remove expired sessions, and print how many there were."
+    )
+    prune.add_argument(
+        "url", metavar="URL", help="the store, such as sqlite:///sessions.db or file:///var/lib/sessions"
+    )
+    prune.set_defaults(run=_prune)
     return parser
 
 
@@ -47,6 +60,14 @@ class _Parser(argparse.ArgumentParser):
 def _secret(options: argparse.Namespace) -> None:  # noqa: ARG001  (every word is run with the options)
     """256 random bits: 43 characters that need no quoting in a shell, an ini file or a URL."""
     print(secrets.token_urlsafe(32), flush=True)
+
+
+def _prune(options: argparse.Namespace) -> None:
+    """In batches, between which the application's own writes get their turn."""
+    store, total = open_store(options.url), 0
+    while removed := store.prune(int(time.time()), _BATCH):
+        total += removed
+    print(total, flush=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from .envelope import Envelope, EnvelopeSealer, Unreadable
@@ -165,7 +166,8 @@ class Records:
             return Stored(record, *opened)
         self._events.tell(opened.value, session_id=record.id.hex())
         if opened is Unreadable.CORRUPT:
-            self.store.delete(record.id)
+            with suppress(StoreError):  # it is in nobody's way: if it cannot be deleted, the next reader tries again
+                self.store.delete(record.id)
         return None
 
     def _successor(self, current: Stored, envelope: Envelope, lives: int | None) -> Stored:

@@ -1,1 +1,46 @@
-"""Stores: where records live. `base` says what one has to do."""
+"""Stores: where records live. `base` says what one has to do; each other module here is one."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+from ..errors import ConfigError
+from .base import Store
+
+
+def open_store(url: str) -> Store:
+    """The store that a URL names: for ini files, environment variables and the command line; code passes objects.
+
+    `memory://` · `sqlite:///sessions.db` (relative) · `sqlite:////var/lib/app/sessions.db` (absolute) ·
+    `file:///var/lib/app/sessions` (always absolute). Raises `ConfigError`.
+    """
+    scheme, place, path, query, fragment = urlsplit(url)
+    if scheme not in _OPENERS or place or query or fragment or (scheme == "memory") != (path in ("", "/")):
+        raise ConfigError(
+            f"{url!r} names no store: write memory://, sqlite:///relative.db, sqlite:////absolute.db or file:///directory."
+        )
+    return _OPENERS[scheme](unquote(path))
+
+
+# Each is imported only when it is asked for, so that nobody pays for the others.
+
+
+def _memory(_path: str) -> Store:
+    from .memory import MemoryStore
+
+    return MemoryStore()
+
+
+def _sqlite(path: str) -> Store:
+    from .sqlite import SQLiteStore
+
+    return SQLiteStore(path[1:])
+
+
+def _file(path: str) -> Store:
+    from .file import FileStore
+
+    return FileStore(path)
+
+
+_OPENERS = {"memory": _memory, "sqlite": _sqlite, "file": _file}

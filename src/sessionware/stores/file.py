@@ -1,14 +1,7 @@
 """Sessions as files in one directory, on Linux and macOS: nothing to install, and each record can be looked at alone.
 
-A record's file holds slots. Each slot has a fixed capacity, a checksum and one state of the record; the valid one with
-the highest version (of two with the same, the one that lives longer) counts. A change is written into another slot
-than that one, in place: whenever the process is killed, the older state is still whole. This is several times faster
-than the usual way, a new file renamed over the old one. A record that outgrows its slots gets a larger one at the end.
-
-    file     slot, slot, …                          slot     head, payload, room up to the capacity
-    head     magic, capacity, checksum of both │ checksum of the rest, version, expires_at, owner, payload's length
-
-A file in which no slot is valid counts as missing: somebody is about to create it, or was killed meanwhile.
+A record's file is named by its id and written in place (`slots` says how), under a lock. This is several times faster
+than the usual way, a new file renamed over the old one, and as safe against being killed.
 
 Owners are found by empty files, `owners/<owner>/<id>`. These may be too many, never too few: they are made before the
 record is written, and what they point to is verified when it is read.
@@ -17,31 +10,26 @@ record is written, and what they point to is verified when it is read.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
-from struct import Struct
-from typing import NamedTuple, TypeVar
-from zlib import crc32
+from typing import TypeVar
 
 from ..errors import ConfigError, StoreUnavailable
 from .base import Record, checked_name
+from .slots import current, packed, place_for, read_slots
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_MAGIC = b"sw1\0"
-_FRAME = Struct(">4sII")  # magic, capacity, checksum of both
-_STATE = Struct(">IQqB16sI")  # checksum, version, expires_at, has an owner, owner, payload's length
-_HEAD = _FRAME.size + _STATE.size
 
-_SMALLEST = 256
-_READ = 8192
 _NAME_LENGTH = 32
 _OWNERS = "owners"
 
@@ -52,14 +40,6 @@ _ABANDONED = 3600
 _LOOKS = 5
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
-
-
-class _Slot(NamedTuple):
-    """A place in a file, and the state of the record that it holds, if it is whole."""
-
-    offset: int
-    capacity: int
-    record: Record | None
 
 
 def _medium(method: _Function) -> _Function:
@@ -89,7 +69,7 @@ class FileStore:
         self._path = _made(Path(path).absolute())
         self._directory = str(self._path) + "/"
         self._fsync = fsync
-        self._sweep: Iterator[os.DirEntry[str]] = iter(())
+        self._walk = _Walk(self._directory)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {str(self._path)!r}>"
@@ -103,7 +83,7 @@ class FileStore:
         except FileExistsError:
             return False
         try:
-            self._write(file, 0, _capacity_for(record), record)
+            self._write(file, *place_for(record, []), record)
             self._sync_directory()
         except OSError:
             os.unlink(self._file(record.id))
@@ -120,31 +100,31 @@ class FileStore:
     @_medium
     def replace(self, record: Record) -> bool:
         with self._locked(record.id) as file:
-            slots = [] if file is None else _slots(record.id, _content(file))
-            current = _current(slots)
-            if file is None or current is None or current.version != record.version - 1:
+            slots = [] if file is None else read_slots(record.id, file)
+            old = current(slots)
+            if file is None or old is None or old.version != record.version - 1:
                 return False
-            if record.owner is not None and record.owner != current.owner:
+            if record.owner is not None and record.owner != old.owner:
                 self._add_to_owner(record.owner, record.id)
-            self._put(file, slots, current, record)
-        if current.owner is not None and current.owner != record.owner:
-            self._remove_from_owner(current.owner, record.id)
+            self._write(file, *place_for(record, slots), record)
+        if old.owner is not None and old.owner != record.owner:
+            self._remove_from_owner(old.owner, record.id)
         return True
 
     @_medium
     def touch(self, id: bytes, version: int, expires_at: int) -> None:
         with self._locked(id) as file:
-            slots = [] if file is None else _slots(id, _content(file))
-            current = _current(slots)
-            if file is not None and current and current.version == version and current.expires_at < expires_at:
-                self._put(file, slots, current, current._replace(expires_at=expires_at))
+            slots = [] if file is None else read_slots(id, file)
+            old = current(slots)
+            if file is not None and old is not None and old.version == version and old.expires_at < expires_at:
+                self._write(file, *place_for(old, slots), old._replace(expires_at=expires_at))
 
     @_medium
     def delete(self, id: bytes) -> bool:
         with self._locked(id) as file:
             if file is None:
                 return False
-            record = _current(_slots(id, _content(file)))
+            record = current(read_slots(id, file))
             os.unlink(self._file(id))
             self._sync_directory()
         if record is not None and record.owner is not None:
@@ -155,7 +135,7 @@ class FileStore:
     def prune(self, now: int, limit: int = 1000) -> int:
         """As every store's. Looks at a few files for each that it may remove, going on where the last call stopped."""
         removed = 0
-        for id in self._next_ids(_LOOKS * limit):
+        for id in _ids(self._walk.next_names(_LOOKS * limit)):
             if self._prune_one(id, now):
                 removed += 1
                 if removed == limit:
@@ -205,13 +185,13 @@ class FileStore:
         except FileNotFoundError:
             return None
         try:
-            slots = _slots(id, _content(file))
+            slots = read_slots(id, file)
             if not slots or any(slot.record is None for slot in slots):
                 fcntl.flock(file, fcntl.LOCK_SH)
-                slots = _slots(id, _content(file))
+                slots = read_slots(id, file)
         finally:
             os.close(file)
-        return _current(slots)
+        return current(slots)
 
     @contextmanager
     def _locked(self, id: bytes) -> Iterator[int | None]:
@@ -231,19 +211,8 @@ class FileStore:
         finally:
             os.close(file)
 
-    def _put(self, file: int, slots: list[_Slot], current: Record, record: Record) -> None:
-        """Write into the smallest slot that is large enough and does not hold the current state, or into a new one."""
-        needed = len(record.payload)
-        free = [slot for slot in slots if slot.record is not current and slot.capacity >= needed]
-        if free:
-            slot = min(free, key=lambda slot: slot.capacity)
-            self._write(file, slot.offset, slot.capacity, record)
-        else:
-            last = slots[-1]
-            self._write(file, last.offset + _HEAD + last.capacity, _capacity_for(record), record)
-
     def _write(self, file: int, offset: int, capacity: int, record: Record) -> None:
-        slot = _packed(capacity, record)
+        slot = packed(capacity, record)
         if os.pwrite(file, slot, offset) != len(slot):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file(record.id))
         if self._fsync:
@@ -271,19 +240,6 @@ class FileStore:
 
     # Sweeping
 
-    def _next_ids(self, count: int) -> Iterator[bytes]:
-        """The next ids of a walk through the directory that begins again when it is through, once in each call."""
-        has_begun_anew = False
-        while count > 0:
-            entry = next(self._sweep, None)
-            if entry is None:
-                if has_begun_anew:
-                    return
-                self._sweep, has_begun_anew = os.scandir(self._directory), True
-                continue
-            count -= 1
-            yield from _ids([entry.name])
-
     def _prune_one(self, id: bytes, now: int) -> bool:
         record = self._read(id)
         if record is None:
@@ -292,7 +248,7 @@ class FileStore:
         if record.expires_at > now:
             return False
         with self._locked(id) as file:
-            record = None if file is None else _current(_slots(id, _content(file)))
+            record = None if file is None else current(read_slots(id, file))
             if record is None or record.expires_at > now:
                 return False
             os.unlink(self._file(id))
@@ -311,57 +267,30 @@ class FileStore:
             os.close(directory)
 
 
-def _packed(capacity: int, record: Record) -> bytes:
-    frame = _FRAME.pack(_MAGIC, capacity, crc32(_MAGIC + capacity.to_bytes(4, "big")))
-    owner = record.owner or b""
-    state = (record.version, record.expires_at, len(owner), owner, len(record.payload))
-    checksum = crc32(_STATE.pack(0, *state) + record.id + record.payload)
-    return frame + _STATE.pack(checksum, *state) + record.payload
+class _Walk:
+    """A walk through a directory, a few names at a time, that begins anew when it is through."""
 
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._entries: os._ScandirIterator[str] | None = None
+        self._lock = threading.Lock()
 
-def _slots(id: bytes, content: bytes) -> list[_Slot]:
-    """The slots of a file, up to its end or to one whose frame was not written to the end."""
-    slots, offset = [], 0
-    while offset + _FRAME.size <= len(content):
-        magic, capacity, checksum = _FRAME.unpack_from(content, offset)
-        if magic != _MAGIC or checksum != crc32(content[offset : offset + 8]):
-            break
-        slots.append(_Slot(offset, capacity, _state(id, content, offset + _FRAME.size)))
-        offset += _HEAD + capacity
-    return slots
+    def next_names(self, count: int) -> list[str]:
+        """The next names, at most so many; fewer at the end of the directory."""
+        with self._lock:
+            names = self._take(count)
+            return names if names else self._begin()._take(count)
 
+    def _begin(self) -> _Walk:
+        self._entries = os.scandir(self._directory)
+        return self
 
-def _state(id: bytes, content: bytes, offset: int) -> Record | None:
-    """The record as a slot has it, or None if the slot is torn."""
-    if offset + _STATE.size > len(content):
-        return None
-    checksum, version, expires_at, owner_length, owner, length = _STATE.unpack_from(content, offset)
-    start = offset + _STATE.size
-    payload = content[start : start + length]
-    if checksum != crc32(b"\0\0\0\0" + content[offset + 4 : start] + id + payload) or len(payload) != length:
-        return None
-    return Record(id, version, expires_at, owner[:owner_length] if owner_length else None, payload)
+    def _take(self, count: int) -> list[str]:
+        return [entry.name for entry in itertools.islice(self._entries or (), count)]
 
-
-def _current(slots: list[_Slot]) -> Record | None:
-    records = [slot.record for slot in slots if slot.record is not None]
-    return max(records, key=lambda record: (record.version, record.expires_at), default=None)
-
-
-def _content(file: int) -> bytes:
-    """All of an open file."""
-    content = os.pread(file, _READ, 0)
-    if len(content) < _READ:
-        return content
-    return content + os.pread(file, os.fstat(file).st_size - _READ, _READ)
-
-
-def _capacity_for(record: Record) -> int:
-    """Room for the payload, and for some growth: the next power of two."""
-    capacity = _SMALLEST
-    while capacity < len(record.payload):
-        capacity *= 2
-    return capacity
+    def __del__(self) -> None:
+        if self._entries is not None:
+            self._entries.close()
 
 
 def _ids(names: list[str]) -> Iterator[bytes]:
