@@ -1,0 +1,180 @@
+"""What the notebook looks like: functions from data to HTML. Everything that came from outside is escaped here."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from html import escape
+
+from sessionware.auth import Page
+
+SITE = "Notebook"
+
+LIGHT = "color-scheme: light;"
+DARK = "color-scheme: dark;"
+
+
+def layout(title, main, *, username=None, is_error=False):
+    """One page. `main` is HTML, `title` is text."""
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{"Error: " if is_error else ""}{escape(title)} | {SITE}</title>
+<link rel="stylesheet" href="/style.css">
+<link rel="stylesheet" href="/theme.css">
+</head>
+<body>
+<a class="skip" href="#main">Skip to the content</a>
+<header>
+<a class="brand" href="/">{SITE}</a>
+<nav aria-label="Account">
+{_theme_form()}
+{_account(username)}
+</nav>
+</header>
+<main id="main">
+{main}
+</main>
+</body>
+</html>
+"""
+
+
+def welcome(visits, messages):
+    return layout(
+        "Welcome",
+        f"""{_messages(messages)}<section class="hero">
+<h1>A quiet place for your notes</h1>
+<p class="lead">Write something down, close the tab, and find it again tomorrow. Nobody but you can read it.</p>
+<p class="actions">
+<a class="button" href="/register">Create an account</a> <a class="button plain" href="/login">Log in</a>
+</p>
+</section>
+{_visits(visits)}""",
+    )
+
+
+def notebook(username, notes, visits, messages, *, text="", error=""):
+    listed = (
+        "\n".join(_note(*note) for note in notes) or '<p class="empty">Nothing here yet. The first note is yours.</p>'
+    )
+    return layout(
+        f"{username}'s notes",
+        f"""{_messages(messages)}<h1>{escape(username)}'s notes</h1>
+{_note_form(text, error)}
+<section aria-label="Notes" class="notes">
+{listed}
+</section>
+{_visits(visits)}""",
+        username=username,
+        is_error=bool(error),
+    )
+
+
+def message(title, text):
+    return layout(
+        title, f'<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n<p><a href="/">Back to the notebook</a></p>'
+    )
+
+
+def auth_page(page: Page):
+    """The pages of AuthPages, in the notebook's clothes."""
+    title, fields, elsewhere = {
+        "login": (
+            "Log in",
+            _credentials(page, "current-password"),
+            ("New here?", page.register_path, "Create an account"),
+        ),
+        "register": (
+            "Create an account",
+            _credentials(page, "new-password"),
+            ("Been here?", page.login_path, "Log in"),
+        ),
+        "logout": ("Log out", "", ("Not yet?", page.home, "Stay logged in")),
+    }[page.kind]
+    notice = _messages([page.notice]) if page.notice else ""
+    question, path, answer = elsewhere
+    return layout(
+        title,
+        f"""<section class="card narrow">
+<h1>{title}</h1>
+{notice}{_error(page.error)}<form method="post" action="{escape(page.action)}">
+{fields}<button class="button">{title}</button>
+</form>
+<p class="elsewhere">{question} <a href="{escape(path)}">{answer}</a></p>
+</section>""",
+        is_error=bool(page.error),
+    )
+
+
+def theme_css(theme):
+    """The chosen colours; without a choice, the browser's."""
+    return f":root {{ {DARK if theme == 'dark' else LIGHT} }}\n" if theme else ""
+
+
+def _theme_form():
+    return """<form class="themes" method="post" action="/theme" aria-label="Colours">
+<button name="theme" value="light">Light</button><button name="theme" value="dark">Dark</button>
+</form>"""
+
+
+def _account(username):
+    if username is None:
+        return '<a href="/login">Log in</a>'
+    return f"""<span class="who">{escape(username)}</span>
+<form method="post" action="/logout"><button class="link">Log out</button></form>"""
+
+
+def _messages(messages):
+    return "".join(f'<p class="message" role="status">{escape(str(text))}</p>\n' for text in messages)
+
+
+def _visits(visits):
+    times = "for the first time" if visits == 1 else f"{visits} times"
+    return f'<p class="visits">You have opened this page <strong>{times}</strong>.</p>'
+
+
+def _note_form(text, error):
+    state = ' aria-invalid="true" aria-describedby="error"' if error else ""
+    return f"""<form class="card" method="post" action="/notes">
+<label for="text">New note</label>
+{_error(error)}<textarea id="text" name="text" rows="3"{state}>{escape(text)}</textarea>
+<button class="button">Save</button>
+</form>"""
+
+
+def _note(id, text, written_at):
+    written = datetime.fromtimestamp(written_at, timezone.utc)
+    return f"""<article class="card note">
+<p class="text">{escape(text)}</p>
+<footer>
+<time datetime="{written.isoformat()}">{written:%d %B %Y, %H:%M} UTC</time>
+<form method="post" action="/notes/delete"><button class="link" name="id" value="{escape(id)}"
+ aria-label="Delete the note: {escape(text[:40])}">Delete</button></form>
+</footer>
+</article>"""
+
+
+def _credentials(page, autocomplete):
+    is_new = autocomplete == "new-password"
+    hint = f'<p class="hint" id="hint">At least {page.minimum_length} characters; several words are fine.</p>\n'
+    next_field = f'<input type="hidden" name="next" value="{escape(page.next)}">\n' if page.next else ""
+    return f"""<label for="username">User name</label>
+<input id="username" name="username" value="{escape(page.username)}" autocomplete="username" autocapitalize="none"
+ spellcheck="false" required{_state(page, "username")}>
+<label for="password">Password</label>
+{hint if is_new else ""}<input id="password" name="password" type="password" autocomplete="{autocomplete}"
+ required{_state(page, "password", "hint" if is_new else "")}>
+{next_field}"""
+
+
+def _state(page, field, hint=""):
+    """What tells a screen reader which texts belong to the field, and that it is wrong."""
+    described = " ".join(filter(None, [hint, "error" if field in page.invalid else ""]))
+    invalid = ' aria-invalid="true"' if field in page.invalid else ""
+    return invalid + (f' aria-describedby="{described}"' if described else "")
+
+
+def _error(text):
+    return f'<p class="error" id="error" role="alert">{escape(text)}</p>\n' if text else ""
