@@ -62,7 +62,11 @@ class Notebook:
         }
 
     def __call__(self, environ, start_response):
-        response = self.answer(Request(environ))
+        request = Request(environ)
+        try:
+            response = self.answer(request)
+        except UnicodeDecodeError:
+            response = html(pages.message("Not readable", "What was sent is no text."), 400)
         response.headers.update(SECURITY_HEADERS)
         return response(environ, start_response)
 
@@ -72,15 +76,11 @@ class Notebook:
             return html(pages.message("Nothing here", "There is no page at this address."), 404)
         view = methods.get("GET" if request.method == "HEAD" else request.method)
         if view is None:
-            return html(
-                pages.message("Not like this", "This address takes something else."), 405, Allow=", ".join(methods)
-            )
-        if request.method == "POST" and (request.content_length or 0) > MAX_BODY:
+            allowed = ", ".join(methods)
+            return html(pages.message("Not like this", f"This address takes {allowed} only."), 405, Allow=allowed)
+        if (request.content_length or 0) > MAX_BODY:
             return html(pages.message("Too large", "What was sent is too large."), 413)
-        try:
-            return view(request)
-        except UnicodeDecodeError:
-            return html(pages.message("Not readable", "What was sent is no text."), 400)
+        return view(request)
 
     # Every form here is a plain one, without a token: to a form on another site the session looks empty, nobody is
     # logged in, and what it writes is dropped.
