@@ -44,6 +44,12 @@ def _chromium() -> str | None:
     return next(filter(None, map(shutil.which, names)), None)
 
 
+def _nginx() -> str | None:
+    """Distributions put it where only root's PATH leads."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+
+
 _PREREQUISITES: dict[str, tuple[Callable[[], str | None], str]] = {
     "chromium": (_chromium, "apt-get install chromium, or set SESSIONWARE_CHROMIUM to the path of one"),
+    "nginx": (_nginx, "apt-get install nginx"),
 }

@@ -117,6 +117,16 @@ def test_a_store_never_holds_more_than_it_may():
     assert len(store.scan()) == 10
 
 
+def test_a_store_that_was_emptied_keeps_nothing():
+    """Users who came and went leave no trace, nor do the times at which their sessions would have ended."""
+    store = store_of(100, *(record(str(number), NOW + number, str(number).encode()) for number in range(100)))
+    for each in store.scan():
+        store.delete(each.id)
+    store.prune(NOW + 3600)
+
+    assert [*store._entries, *store._anonymous, *store._owned, *store._expiring._ids] == []
+
+
 def test_namespaces_are_made_once():
     """The same name is the same object, in a namespace too."""
     store = MemoryStore()

@@ -255,6 +255,17 @@ def test_a_killed_process_loses_nothing_that_was_stored(path):
     assert SQLiteStore(path).scan() == [record(number) for number in range(50)]
 
 
+def test_processes_that_start_together_wait_for_each_other(path, monkeypatch):
+    """Here SQLite itself reports "locked" at once: while one writes into a new file, no other can switch it to WAL."""
+    path.touch()
+    with writer(path) as other:
+        monkeypatch.setattr(sqlitedb.time, "sleep", lambda _: other.rollback())
+
+        store = SQLiteStore(path)
+
+    assert store.create(record()) is True
+
+
 # Transactions
 
 
@@ -283,11 +294,11 @@ def test_a_transaction_is_seen_as_a_whole(notes):
     seen = []
     with notes.transaction():
         add(notes, "a")
-        in_thread(lambda: seen.extend(texts(notes)))
+        in_thread(lambda: seen.append(texts(notes)))
         add(notes, "b")
 
-    assert seen == []
-    assert texts(notes) == ["a", "b"]
+    in_thread(lambda: seen.append(texts(notes)))
+    assert seen == [[], ["a", "b"]]
 
 
 def test_a_transaction_that_fails_changes_nothing(notes):
@@ -354,6 +365,28 @@ def test_a_connection_ends_with_its_thread(store, path):
         in_thread(look)
 
     assert during == [2, 2, 2]
+
+
+@needs_proc
+def test_close_closes_the_connections_of_all_threads(store, path):
+    """And not only that of the thread that calls it."""
+    store.create(record())
+    end, ready = threading.Event(), threading.Event()
+
+    def hold_a_connection() -> None:
+        store.load(record().id, NOW)
+        ready.set()
+        end.wait(30)
+
+    thread = threading.Thread(target=hold_a_connection)
+    thread.start()
+    ready.wait(30)
+    store.close()
+    left_open = open_files(path)
+    end.set()
+    thread.join(30)
+
+    assert left_open == 0
 
 
 @needs_proc

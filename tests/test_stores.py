@@ -109,7 +109,7 @@ steps = st.one_of(
 
 
 @pytest.mark.parametrize("make_store", [lambda path: MemoryStore(), SQLiteStore], ids=["memory", "sqlite"])
-@given(calls=st.lists(steps, max_size=25))
+@given(calls=st.lists(steps, min_size=10, max_size=40))
 def test_any_sequence_of_calls_does_what_the_contract_says(make_store: Any, calls: list[Any]) -> None:
     """Whatever is called in whatever order, answers and contents are those of a plain dict."""
     with tempfile.TemporaryDirectory() as directory:
@@ -391,6 +391,30 @@ class PruneLeavesEverything(MemoryStore):
         return 0
 
 
+class PruneCountsWhatWasDeleted(MemoryStore):
+    """An index of what expires, from which `delete` takes nothing out."""
+
+    deleted = 0
+
+    def delete(self, id: bytes) -> bool:
+        self.deleted += super().delete(id)
+        return True
+
+    def prune(self, now: int, limit: int = 1000) -> int:
+        return super().prune(now, limit) + self.deleted
+
+
+class PruneGoesOnWhereItWas(MemoryStore):
+    """Remembers how far it has come, and looks at what is later only."""
+
+    done = 0
+
+    def prune(self, now: int, limit: int = 1000) -> int:
+        due = [record for record in self.scan() if self.done < record.expires_at <= now][:limit]
+        self.done = max([record.expires_at for record in due], default=self.done)
+        return sum(self.delete(record.id) for record in due)
+
+
 class OwnedByShowsExpired(MemoryStore):
     def owned_by(self, owner: bytes, *_: Any, **__: Any) -> list[Record]:
         return super().owned_by(owner, 0)
@@ -490,6 +514,8 @@ CAUGHT_BY = [
     (PruneIgnoresTheLimit, "prune_removes_no_more_than_its_limit"),
     (PruneDoesNotCount, "prune_removes_what_expired_two_hours_ago"),
     (PruneLeavesEverything, "prune_removes_what_expired_two_hours_ago"),
+    (PruneCountsWhatWasDeleted, "prune_knows_what_delete_did"),
+    (PruneGoesOnWhereItWas, "prune_works_again_and_again"),
     (OwnedByShowsExpired, "owned_by_leaves_out_expired_records"),
     (OwnedByIsInAnyOrder, "owned_by_lists_one_owner_in_id_order"),
     (ScanRepeatsTheLast, "scan_begins_right_behind_an_id"),

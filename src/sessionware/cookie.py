@@ -101,7 +101,10 @@ class CookieReader:
         tickets = [ticket for value in candidates if (ticket := self._tickets.open(value, name))]
         if len({ticket.id for ticket in tickets}) > 1:
             raise CookieConflict
-        return tickets[0] if tickets else None
+        if not tickets:
+            return None
+        first, *rivals = tickets
+        return first._replace(rivals=tuple(rivals)) if rivals else first
 
     def issue(self, environ: Mapping[str, Any], id: bytes, token: bytes, max_age: int | None) -> str:
         """The Set-Cookie value that gives the browser this ticket."""

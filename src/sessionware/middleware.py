@@ -110,7 +110,8 @@ class SessionMiddleware:
             self._warn_once(
                 "secure",
                 "The session cookie is Secure and the page came over plain http: browsers drop the cookie, and logins "
-                'fail silently. Serve it over https, or write Cookie(secure="auto").',
+                'fail silently. Serve it over https, or write Cookie(secure="auto"). If a proxy does serve it over '
+                "https, let it say so: X-Forwarded-Proto (docs/deployment.md).",
             )
         try:
             return self._cookies.read(environ)

@@ -44,8 +44,8 @@ class Database:
 
     def __init__(self, path: str | os.PathLike[str], schema: Schema) -> None:
         self.path = _checked(path)
+        self._mark = object()
         self._local = threading.local()
-        self._connections: set[sqlite3.Connection] = set()
         with _building:
             _create_file(self.path)
             self.add(schema)
@@ -97,30 +97,29 @@ class Database:
 
     def close(self) -> None:
         """Close every thread's connection, once none is at work here. A later use opens the file again."""
-        for connection in self._forget_connections():
-            connection.close()
+        self._local = threading.local()
+        for connection, mark in _open.copy().items():
+            if mark is self._mark:
+                _close(connection)
 
     def _connection(self) -> sqlite3.Connection:
         try:
             connection: sqlite3.Connection = self._local.connection
         except AttributeError:
             connection = _connect(self.path)
-            self._connections.add(connection)
-            self._local.closer = _Closer(connection, self._connections)
+            _open[connection] = self._mark
+            self._local.closer = _Closer(connection)
             self._local.connection = connection
         return connection
 
-    def _forget_connections(self) -> set[sqlite3.Connection]:
-        """Let every thread open a new connection when it needs one; returns those that were open."""
-        forgotten, self._connections = self._connections, set()
-        self._local = threading.local()
-        return forgotten
-
-    def _close_before_fork(self) -> None:
+    def _before_fork(self) -> None:
         """Close this thread's connection. In a transaction it stays, for the child to leave alone."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is not None and not connection.in_transaction:
             self._local.__dict__.clear()
+
+    def _after_fork(self) -> None:
+        self._local = threading.local()
 
     def _unavailable(self, error: sqlite3.Error) -> StoreUnavailable:
         return StoreUnavailable(f"{str(self.path)!r}: {error}")
@@ -129,16 +128,14 @@ class Database:
 class _Closer:
     """Lies among a thread's local values. They go when the thread ends, and with them goes the thread's connection."""
 
-    def __init__(self, connection: sqlite3.Connection, connections: set[sqlite3.Connection]) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._connections = connections
         self._process = os.getpid()
 
     def __del__(self) -> None:
         # A forked child drops the values of its parent's threads too, and must not close what is not its own.
         if os.getpid() == self._process:
-            self._connections.discard(self._connection)
-            self._connection.close()
+            _close(self._connection)
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:
@@ -186,7 +183,11 @@ def _connect(path: Path) -> sqlite3.Connection:
         f"{path.as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
     )
     # NORMAL with WAL: a crash of the process loses nothing, a power cut perhaps the last moments, and neither corrupts.
-    connection.execute("PRAGMA synchronous=NORMAL")
+    try:
+        connection.execute("PRAGMA synchronous=NORMAL")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -229,8 +230,17 @@ _building = threading.Lock()
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
 
+#: Every open connection, and the mark of its database. Held here, outside of anything that could become garbage, a
+#: connection is always closed before it is collected.
+_open: dict[sqlite3.Connection, object] = {}
+
 #: What a forked child found open. Kept for ever, since closing is the one thing it must not do to it.
-_inherited: list[object] = []
+_inherited: list[sqlite3.Connection] = []
+
+
+def _close(connection: sqlite3.Connection) -> None:
+    _open.pop(connection, None)
+    connection.close()
 
 
 def _before_fork() -> None:
@@ -240,12 +250,14 @@ def _before_fork() -> None:
     what it wrote once the parent closed the file. (The connections of other threads may be in use and stay open.)
     """
     for database in list(_databases):
-        database._close_before_fork()
+        database._before_fork()
 
 
 def _after_fork() -> None:
+    _inherited.extend(_open)
+    _open.clear()
     for database in list(_databases):
-        _inherited.append((database._local, database._forget_connections()))
+        database._after_fork()
 
 
 if hasattr(os, "register_at_fork"):

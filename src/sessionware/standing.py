@@ -44,9 +44,20 @@ def find(settings: Settings, environ: Mapping[str, Any]) -> Found:
     if ticket is None:
         return Found(Standing.NEW)
     stored = settings.records.load(ticket.id)
+    if stored is not None and ticket.rivals:
+        ticket = _fitting(ticket, stored)
     standing = _standing(settings, ticket, stored)
     # Rule 8: an id is never adopted, so what is not to be used further is not passed on.
     return Found(standing, ticket, stored if standing is not Standing.NEW else None)
+
+
+def _fitting(ticket: Ticket, stored: Stored) -> Ticket:
+    """The ticket whose token the record has. A cookie from before a login, planted or left over, must not hide it."""
+    return next((each for each in (ticket, *ticket.rivals) if _opens(each, stored)), ticket)
+
+
+def _opens(ticket: Ticket, stored: Stored) -> bool:
+    return compare_digest(stored.envelope.token_hash, token_hash(ticket.token))
 
 
 def _standing(settings: Settings, ticket: Ticket, stored: Stored | None) -> Standing:
@@ -54,7 +65,7 @@ def _standing(settings: Settings, ticket: Ticket, stored: Stored | None) -> Stan
     if stored is None or (stored.envelope.deadline is not None and stored.envelope.deadline <= now):
         settings.events.tell("expired", session_id=ticket.id.hex())
         return Standing.NEW
-    if compare_digest(stored.envelope.token_hash, token_hash(ticket.token)):
+    if _opens(ticket, stored):
         return Standing.STORED
     if now - stored.envelope.rotated_at <= GRACE:
         return Standing.DETACHED  # rule 7

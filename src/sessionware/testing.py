@@ -342,6 +342,21 @@ class StoreContract:
         assert store.prune(_NOW + _HOUR + _SLACK) == 1
         assert store.scan() == [_record(1, version=2, expires_at=_NOW + _DAY)]
 
+    def test_prune_knows_what_delete_did(self) -> None:
+        """What is gone is neither counted nor stumbled over."""
+        store = self._with(_record(1), _record(2))
+        store.delete(_id(1))
+
+        assert store.prune(_NOW + _HOUR + _SLACK) == 1
+
+    def test_prune_works_again_and_again(self) -> None:
+        """Also for records that expire at a time for which it has been through."""
+        store = self.make_store()
+        for number in range(3):
+            store.create(_record(number))
+
+            assert store.prune(_NOW + _HOUR + _SLACK) == 1
+
     # owned_by
 
     def test_owned_by_lists_one_owner_in_id_order(self) -> None:

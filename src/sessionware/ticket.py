@@ -21,11 +21,15 @@ _is_sealed_shape = re.compile(r"[A-Za-z0-9_-]{64}", re.ASCII).fullmatch
 
 
 class Ticket(NamedTuple):
-    """A record's id and the token to it; `is_stale` says that an old secret sealed it."""
+    """A record's id and the token to it; `is_stale` says that an old secret sealed it.
+
+    `rivals` are other tickets to the same record that came with the request: its cookies from before and after a login.
+    """
 
     id: bytes
     token: bytes
     is_stale: bool = False
+    rivals: tuple[Ticket, ...] = ()
 
 
 def new_id() -> bytes:

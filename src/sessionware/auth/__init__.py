@@ -6,10 +6,11 @@ app = SessionMiddleware(AuthPages(app, auth), secret=secret, store=store)
 
 from __future__ import annotations
 
+import typing
+
 from ..usernames import username_key
 from .login import Auth
 from .page_html import Page
-from .pages import AuthPages
 from .passwords import Argon2, PasswordPolicy, Verified, check_password, hash_password, verify_password
 from .redirects import safe_next
 from .sqlite_users import SQLiteUsers
@@ -32,3 +33,15 @@ __all__ = [
     "username_key",
     "verify_password",
 ]
+
+if typing.TYPE_CHECKING:
+    from .pages import AuthPages
+
+
+def __getattr__(name: str) -> object:
+    """AuthPages, once it is asked for: WebOb takes longer to load than all the rest, and only the pages need it."""
+    if name == "AuthPages":
+        from .pages import AuthPages
+
+        return AuthPages
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

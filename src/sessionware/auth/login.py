@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ..errors import (
@@ -23,8 +24,8 @@ from ..keyring import Keyring
 from ..records import Records
 from ..session import ENVIRON_KEY, Session, get_environ, get_session
 from ..stores.base import Store
-from ..usernames import username_key
-from .passwords import Argon2, PasswordPolicy, Verified
+from ..usernames import MAX_CHARACTERS, username_key
+from .passwords import DEFAULT_HASHER, DEFAULT_POLICY, Hasher, PasswordPolicy, Verified
 from .users import User, Users
 
 _USER_KEY = "sessionware.user"
@@ -49,17 +50,14 @@ class Auth:
         *,
         secret: str | bytes | Sequence[str | bytes],
         store: Store,
-        policy: PasswordPolicy = PasswordPolicy(),
-        hasher: Argon2 = Argon2(),
+        policy: PasswordPolicy = DEFAULT_POLICY,
+        hasher: Hasher = DEFAULT_HASHER,
         on_event: Callable[[Event], None] | None = None,
         client: Callable[[Mapping[str, Any]], str] = remote_address,
         environ_key: str = ENVIRON_KEY,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if not callable(getattr(users, "find", None)):
-            raise ConfigError(f'users={users!r} is no table of accounts. Pass one such as SQLiteUsers("app.db").')
-        if not callable(getattr(store, "owned_by", None)):
-            raise ConfigError(f"store={store!r} is no store. Pass the same one as to SessionMiddleware.")
+        _check(users, store, policy, hasher, client)
         self.policy = policy
         self._users = users
         self._hasher = hasher
@@ -104,8 +102,9 @@ class Auth:
         """Log out here, or with `everywhere=True` in every browser. Raises `CrossOriginRefused`."""
         session = self._own_session(request)
         username, user_id = session.username, session.user_id
-        if everywhere and user_id is not None:
-            self._end_all(user_id)
+        # Not by the session's word alone: one that has lost its right to the account must not end the others.
+        if everywhere and (user := self.user(request)) is not None:
+            self._end_all(user.id)
         session.invalidate()
         if username is not None:
             self._events.tell("logout", user_id=user_id, account=username_key(username), client=self._address(request))
@@ -141,20 +140,22 @@ class Auth:
     def verify(self, username: str, password: str, *, client: str = "") -> User:
         """Check name and password, without touching any session. Raises `LoginFailed` and `Busy`.
 
-        Every failure looks the same and takes the same time. Limits on attempts belong before the look-up: they must
-        not cost a look-up or a hash, and must be the same for names that exist and names that do not.
+        Every failure looks the same and takes the same time. `client` is the address that events name.
         """
-        for value in (username, password):
-            if not isinstance(value, str):
-                raise TypeError(f"user name and password are text, not {type(value).__name__}")
+        _check_text(username, password)
         key = username_key(username)
         user = self._users.find(key) if key is not None else None
         verified = self._check_password(user, password, client)
         if user is None or not verified or not user.is_active:
-            self._tell_failure(username, user, verified, client)
+            self._events.tell(
+                "login.failed",
+                user_id=user.id if user is not None else None,
+                account=self._account(username, key, user),
+                client=client,
+                detail=_reason(key, user, verified),
+            )
             raise LoginFailed
-        self._rehash(user, verified)
-        return user
+        return self._rehashed(user, verified)
 
     def start(self, request: Any, user: User) -> None:
         """Log in somebody whose identity was checked. Once that is stored, the account is looked at once more.
@@ -183,15 +184,21 @@ class Auth:
             self._events.tell("login.busy", client=client)
             raise
 
-    def _rehash(self, user: User, verified: Verified) -> None:
-        """Store a hash by today's settings, unless the password was changed meanwhile; the login holds either way."""
+    def _rehashed(self, user: User, verified: Verified) -> User:
+        """The user with a hash by today's settings, unless the password was changed meanwhile.
+
+        The login holds either way. Nobody's sessions end for it, so the version stays.
+        """
         if verified.rehash is None:
-            return
+            return user
         try:
-            if self._users.set_password(user.id, verified.rehash, expect=user.password_hash, bump=False):
-                self._events.tell("password.rehashed", user_id=user.id, account=user.key)
+            if not self._users.set_password(user.id, verified.rehash, expect=user.password_hash, bump=False):
+                return user
         except StoreError as error:
             self._events.tell("store_unavailable", user_id=user.id, detail=f"rehash: {error}")
+            return user
+        self._events.tell("password.rehashed", user_id=user.id, account=user.key)
+        return replace(user, password_hash=verified.rehash)
 
     def _is_current(self, user: User) -> bool:
         now = self._users.get(user.id)
@@ -203,19 +210,16 @@ class Auth:
             if self._users.set_password(user_id, user.password_hash, expect=user.password_hash, bump=True):
                 break
         for stored in self._records.owned_by(user_id=user_id):
-            self._records.end(stored.record.id)
+            if self._records.end(stored.record.id):
+                self._events.tell("ended", session_id=stored.record.id.hex(), user_id=user_id)
         self._events.tell("session.revoked", user_id=user_id)
 
-    def _tell_failure(self, username: str, user: User | None, verified: Verified, client: str) -> None:
-        # People type passwords into the name field, so a name is told only if it is one.
-        digest = self._keyring.digest("account", username.encode("utf-8", "surrogatepass")).hex()[:16]
-        self._events.tell(
-            "login.failed",
-            user_id=user.id if user is not None else None,
-            account=user.key if user is not None else digest,
-            client=client,
-            detail=verified.reason or "inactive",
-        )
+    def _account(self, username: str, key: str | None, user: User | None) -> str:
+        """What events call an account. People type passwords into the name field: only a name that exists is told."""
+        if user is not None:
+            return user.key
+        typed = key if key is not None else username[:MAX_CHARACTERS]
+        return self._keyring.digest("account", typed.encode("utf-8", "surrogatepass")).hex()[:32]
 
     def _tell(self, name: str, request: Any, *, user: User | None = None, account: str | None = None) -> None:
         self._events.tell(
@@ -227,6 +231,36 @@ class Auth:
 
     def _address(self, request: Any) -> str:
         return self._client(get_environ(request, self._environ_key))
+
+
+def _check(users: object, store: object, policy: object, hasher: object, client: object) -> None:
+    """Raise `ConfigError` for an argument of the wrong kind, now rather than at the first login."""
+    if not callable(getattr(users, "set_password", None)):
+        raise ConfigError(f'users={users!r} is no table of accounts. Pass one such as SQLiteUsers("app.db").')
+    if not callable(getattr(store, "owned_by", None)):
+        raise ConfigError(f"store={store!r} is no store. Pass the same one as to SessionMiddleware.")
+    if not isinstance(policy, PasswordPolicy):
+        raise ConfigError(f"policy={policy!r}: write policy=PasswordPolicy(minimum_length=15).")
+    if isinstance(hasher, type) or not callable(getattr(hasher, "verify", None)):
+        raise ConfigError(f"hasher={hasher!r}: write hasher=Argon2(time_cost=2, memory_cost=19456, parallelism=1).")
+    if not callable(client):
+        raise ConfigError(f"client={client!r}: pass a function that takes an environ and returns an address.")
+
+
+def _check_text(*values: object) -> None:
+    """Raise `TypeError` for anything else: a list of names must not come as far as a look-up."""
+    for value in values:
+        if not isinstance(value, str):
+            raise TypeError(f"user name and password are text, not {type(value).__name__}")
+
+
+def _reason(key: str | None, user: User | None, verified: Verified) -> str:
+    """Why a login failed, for the operator; visitors are told nothing of it."""
+    if verified:
+        return "inactive"
+    if key is None or verified.reason == "bad_input":
+        return "bad_input"
+    return "unknown" if user is None else verified.reason
 
 
 def _end(session: Session) -> None:

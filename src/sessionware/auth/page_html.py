@@ -1,7 +1,7 @@
 """What the login pages look like: plain HTML and one style sheet, without a script.
 
-Everything visible is a CSS variable, so that a site can give them its colours by overriding a few in a style sheet of
-its own; `AuthPages(render=…)` replaces all of it.
+Colours, font and corners are CSS variables, so that a site makes them its own by a few lines in a style sheet of its
+own, `AuthPages(stylesheet=…)`; `AuthPages(render=…)` replaces all of it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class Page:
     """Something else to say."""
     minimum_length: int = 0
     """Of a new password, in characters."""
+    stylesheet: str = ""
+    """The path of one more style sheet, after the page's own."""
 
 
 TITLES: dict[Kind, str] = {"login": "Log in", "register": "Create an account", "logout": "Log out"}
@@ -54,7 +56,7 @@ def render_page(page: Page) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(problem + heading)}</title>
 <style>{STYLE}</style>
-</head>
+{_stylesheet(page)}</head>
 <body>
 <main>
 {_site(page)}<h1>{escape(title)}</h1>
@@ -65,6 +67,10 @@ def render_page(page: Page) -> str:
 </body>
 </html>
 """
+
+
+def _stylesheet(page: Page) -> str:
+    return f'<link rel="stylesheet" href="{escape(page.stylesheet)}">\n' if page.stylesheet else ""
 
 
 def _site(page: Page) -> str:
@@ -97,7 +103,7 @@ def _username(page: Page) -> str:
     return (
         '<label for="username">User name</label>\n'
         f'<input id="username" name="username" value="{escape(page.username)}" autocomplete="username" '
-        f'autocapitalize="none" spellcheck="false" maxlength="128" required{_state(page, "username", "")}>\n'
+        f'autocapitalize="none" spellcheck="false" required{_state(page, "username", "")}>\n'
     )
 
 
@@ -159,7 +165,7 @@ STYLE = """
 }
 * { box-sizing: border-box; }
 body {
-  margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem;
+  margin: 0; min-height: 100vh; min-height: 100dvh; display: grid; place-items: center; padding: 1rem;
   background: var(--sw-background); color: var(--sw-text); font: 1rem/1.5 var(--sw-font);
 }
 main {
@@ -179,7 +185,8 @@ input {
 input[aria-invalid] { border-color: var(--sw-error); border-width: 2px; }
 button {
   margin-top: 1.25rem; padding: .75rem 1rem; font: inherit; font-weight: 600; cursor: pointer;
-  color: var(--sw-on-accent); background: var(--sw-accent); border: 0; border-radius: var(--sw-radius);
+  color: var(--sw-on-accent); background: var(--sw-accent);
+  border: 1px solid transparent; border-radius: var(--sw-radius);
 }
 a { color: var(--sw-accent); }
 :focus-visible { outline: 3px solid var(--sw-accent); outline-offset: 2px; }

@@ -1,8 +1,8 @@
 """Passwords: hashed by argon2id, and checked at the same cost whatever was sent and whoever was meant.
 
 The one rule behind this file: an answer must not tell, by its time, whether an account exists (ASVS 5.0 6.3.8). So
-`verify_password` spends exactly one argon2 computation on every call: for an unknown user, for an account without a
-password, for a stored hash that is none, for a password that no account can have.
+`verify_password` spends exactly one argon2 computation on every refusal: for an unknown user, for an account without
+a password, for a stored hash that is none, for a password that no account can have.
 """
 
 from __future__ import annotations
@@ -12,36 +12,44 @@ import secrets
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import NamedTuple
-from unicodedata import normalize
+from functools import cached_property
+from typing import NamedTuple, Protocol
+from unicodedata import category, normalize
 
 import argon2
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from ..errors import Busy, ConfigError, PasswordRejected
 
 #: Code points. NIST SP 800-63B-4 §3.1.1.2 asks for at least 64 to be allowed; a bound keeps normalising cheap.
 MAX_CHARACTERS = 1024
 
+#: Code points. ASVS 5.0 6.2.1: no policy may ask for less.
+LEAST_MINIMUM_LENGTH = 8
+
 MIB = 1024 * 1024
 
 #: Seconds to wait for memory to check a password in.
 PATIENCE = 5.0
 
-# What a stored hash may ask for. A row that claims more (somebody wrote it) must not make this server allocate it.
-_MAX_MEMORY_COST = 1024 * 1024  # KiB
+# What a stored hash may ask for beside memory. Somebody may have written a row to keep this server busy.
 _MAX_TIME_COST = 16
 _MAX_PARALLELISM = 16
+_MAX_STORED_CHARACTERS = 512
+
+_is_phc = re.compile(
+    r"\$argon2(id|i|d)\$v=[0-9]{1,3}\$m=[0-9]{1,10},t=[0-9]{1,5},p=[0-9]{1,3}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
+).fullmatch
 
 
 class Verified(NamedTuple):
     """Whether the password is right: use it as a truth value.
 
     `rehash` is a new hash to store in the place of the old one, where that was made by other settings; else None.
-    `reason` says for the operator's log, never for the visitor, why it is not: "unknown", "mismatch", "bad_hash" or
-    "bad_input".
+    `reason` says for the operator's log, never for the visitor, why it is not right: "mismatch", "no_hash" (None was
+    stored), "bad_hash" (what was stored is no hash, or asks for too much) or "bad_input".
     """
 
     is_right: bool
@@ -52,33 +60,47 @@ class Verified(NamedTuple):
         return self.is_right
 
 
+class Hasher(Protocol):
+    """What hashes and checks passwords for `Auth`: an `Argon2`, or something around one."""
+
+    def hash(self, password: str) -> str:
+        """The hash to store. Raises `PasswordRejected` for what cannot be hashed."""
+
+    def verify(self, stored: str | None, password: str) -> Verified:
+        """Whether the password fits. Never raises for what was typed or stored, and always costs the same."""
+
+
+class _UnusableHash(Exception):
+    """What is stored costs nothing to refuse, so the cost has to be spent elsewhere."""
+
+
 @dataclass(frozen=True)
 class Argon2:
-    """How passwords are hashed: argon2id, at the costs that OWASP and ASVS 5.0 (appendix C) give as the least.
+    """How passwords are hashed: argon2id, at the least costs of OWASP and of ASVS 5.0, appendix C.
 
     `memory_cost` is in KiB. Checks that run at once share `memory_budget` bytes; one that has to wait longer than five
-    seconds for its share raises `Busy`, so that a flood of logins cannot eat the server's memory. Raises `ConfigError`.
+    seconds for its share raises `Busy`, so that a flood of logins cannot eat the server's memory. A stored hash made at
+    other costs, higher or lower, is replaced at its user's next login. Raises `ConfigError`.
     """
 
     time_cost: int = 2
     memory_cost: int = 19456
     parallelism: int = 1
     memory_budget: int = 256 * MIB
-    _gate: threading.BoundedSemaphore = field(init=False, repr=False, compare=False)
+    _memory: _Memory = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name, least in (("time_cost", 1), ("memory_cost", 8), ("parallelism", 1)):
+        for name, least in (("time_cost", 1), ("memory_cost", 8), ("parallelism", 1), ("memory_budget", 1)):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"Argon2({name}={value!r}): write a whole number from {least} on.")
         if self.memory_cost < 8 * self.parallelism:
             raise ConfigError(f"Argon2(memory_cost={self.memory_cost}): argon2 needs 8 KiB for each lane.")
-        in_flight = self.memory_budget // (self.memory_cost * 1024)
-        if in_flight < 1:
+        if self.memory_budget < self.memory_cost * 1024:
             raise ConfigError(
                 f"Argon2(memory_budget={self.memory_budget}): one check takes {self.memory_cost * 1024} bytes."
             )
-        object.__setattr__(self, "_gate", threading.BoundedSemaphore(in_flight))
+        object.__setattr__(self, "_memory", _Memory(self.memory_budget))
 
     def hash(self, password: str) -> str:
         """The password's hash, to be stored: a PHC string with its own random salt.
@@ -88,51 +110,82 @@ class Argon2:
         return self._hash(_hashable(password))
 
     def verify(self, stored: str | None, password: str) -> Verified:
-        """Whether `stored` is this password's hash. Always one argon2 computation; raises `TypeError` and `Busy` only.
+        """Whether `stored` is this password's hash. Raises `TypeError` for what is no text, and `Busy`; nothing else.
 
         Pass None for a user who does not exist: the answer is no, after the same time.
         """
         try:
-            text, bad_input = _hashable(password), False
+            text = _hashable(password)
+            if not self._matches(stored, text):
+                return Verified(False, reason="mismatch")
         except PasswordRejected:
-            text, bad_input = b"no account has this password", True
-        bad_hash = stored is not None and not _is_sound(stored)
-        if stored is None or bad_input or bad_hash:
-            self._matches(self._decoy, text)
-            return Verified(False, None, "bad_input" if bad_input else "bad_hash" if bad_hash else "unknown")
-        if not self._matches(stored, text):
-            return Verified(False, None, "mismatch")
-        is_current = argon2.extract_parameters(stored) == argon2.extract_parameters(self._decoy)
-        return Verified(True, None if is_current else self._hash(text))
+            return self._refuse("bad_input")
+        except _UnusableHash:
+            return self._refuse("no_hash" if stored is None else "bad_hash")
+        return Verified(True, self._rehash(str(stored), text))
+
+    def _matches(self, stored: str | None, text: bytes) -> bool:
+        memory_cost = _parameters(stored).memory_cost * 1024
+        if memory_cost > self.memory_budget:
+            raise _UnusableHash
+        with self._memory.hold(memory_cost):
+            try:
+                return self._hasher.verify(str(stored), text)
+            except VerifyMismatchError:
+                return False
+            except VerificationError:  # argon2 refused to begin: a salt too short, a digest that is no base64
+                raise _UnusableHash from None
+
+    def _refuse(self, reason: str) -> Verified:
+        """No, after the computation that every other no has cost."""
+        with self._memory.hold(self.memory_cost * 1024), suppress(VerifyMismatchError):
+            self._hasher.verify(self._decoy, b"no account has this password")
+        return Verified(False, reason=reason)
+
+    def _rehash(self, stored: str, text: bytes) -> str | None:
+        if argon2.extract_parameters(stored) == argon2.extract_parameters(self._decoy):
+            return None
+        try:
+            return self._hash(text)
+        except Busy:  # it can wait for the next login; this one has been found to be right
+            return None
 
     def _hash(self, text: bytes) -> str:
-        with self._memory():
+        with self._memory.hold(self.memory_cost * 1024):
             return self._hasher.hash(text)
 
-    def _matches(self, stored: str, text: bytes) -> bool:
-        with self._memory():
-            try:
-                return self._hasher.verify(stored, text)
-            except argon2.exceptions.VerificationError:
-                return False
+    @cached_property
+    def _hasher(self) -> argon2.PasswordHasher:
+        return argon2.PasswordHasher(self.time_cost, self.memory_cost, self.parallelism, type=argon2.Type.ID)
+
+    @cached_property
+    def _decoy(self) -> str:
+        """A hash that no password has, made up of random bytes: it costs nothing to make, and all to check."""
+        salt, digest = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
+        costs = f"m={self.memory_cost},t={self.time_cost},p={self.parallelism}"
+        return f"$argon2id$v=19${costs}${salt}${digest}"
+
+
+class _Memory:
+    """Memory, in bytes, that computations take turns to use."""
+
+    def __init__(self, size: int) -> None:
+        self._free = size
+        self._changed = threading.Condition()
 
     @contextmanager
-    def _memory(self) -> Iterator[None]:
-        """Hold the memory for one computation while it lasts."""
-        if not self._gate.acquire(timeout=PATIENCE):
-            raise Busy(retry_after=int(PATIENCE))
+    def hold(self, size: int) -> Iterator[None]:
+        """Keep so much of it while the block runs. Raises `Busy` if it is not to be had in time."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._free >= size, PATIENCE):
+                raise Busy(retry_after=int(PATIENCE))
+            self._free -= size
         try:
             yield
         finally:
-            self._gate.release()
-
-    @property
-    def _hasher(self) -> argon2.PasswordHasher:
-        return _hasher(self.time_cost, self.memory_cost, self.parallelism)
-
-    @property
-    def _decoy(self) -> str:
-        return _decoy(self.time_cost, self.memory_cost, self.parallelism)
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()
 
 
 @dataclass(frozen=True)
@@ -146,15 +199,18 @@ class PasswordPolicy:
     minimum_length: int = 15
 
     def __post_init__(self) -> None:
-        if not isinstance(self.minimum_length, int) or not 8 <= self.minimum_length <= MAX_CHARACTERS:
+        length = self.minimum_length
+        if not isinstance(length, int) or not LEAST_MINIMUM_LENGTH <= length <= MAX_CHARACTERS:
             raise ConfigError(
-                f"PasswordPolicy(minimum_length={self.minimum_length!r}): write 15, or down to 8 if there is a second "
-                "factor too (NIST SP 800-63B-4)."
+                f"PasswordPolicy(minimum_length={length!r}): write 15, or down to {LEAST_MINIMUM_LENGTH} if there is a "
+                "second factor too (NIST SP 800-63B-4)."
             )
 
     def check(self, password: str) -> None:
         """Raise `PasswordRejected` if this cannot be a new password; its `reason` is too_short, too_long or invalid."""
         _hashable(password)
+        if any(category(character) == "Cc" for character in password):  # which no log-in form lets anybody type
+            raise PasswordRejected("Please choose a password without tabs or line breaks.", reason="invalid")
         if len(normalize("NFC", password)) < self.minimum_length:
             raise PasswordRejected(
                 f"Please choose a password of at least {self.minimum_length} characters. Several words are fine.",
@@ -162,22 +218,28 @@ class PasswordPolicy:
             )
 
 
+#: What everybody shares who asks for nothing else: above all, one memory budget for the whole process.
+DEFAULT_HASHER = Argon2()
+DEFAULT_POLICY = PasswordPolicy()
+
+
 def hash_password(password: str) -> str:
     """The password's hash, to be stored. Raises `PasswordRejected` for what cannot be hashed; see `check_password`."""
-    return _default().hash(password)
+    return DEFAULT_HASHER.hash(password)
 
 
 def verify_password(stored: str | None, password: str) -> Verified:
     """Whether `stored` is this password's hash; None is the hash of a user who does not exist, and takes as long.
 
-    Never raises for what was typed or stored. If it is true and `.rehash` is not None, store that instead.
+    Never raises for what was typed or stored. If it is true and `.rehash` is not None, store that instead, unless the
+    stored hash changed meanwhile. Raises `Busy` after five seconds without the memory it takes.
     """
-    return _default().verify(stored, password)
+    return DEFAULT_HASHER.verify(stored, password)
 
 
 def check_password(password: str) -> None:
     """Raise `PasswordRejected`, with a text for people, if this is not good enough for a new password."""
-    PasswordPolicy().check(password)
+    DEFAULT_POLICY.check(password)
 
 
 def _hashable(password: str) -> bytes:
@@ -195,38 +257,14 @@ def _hashable(password: str) -> bytes:
         raise PasswordRejected("Please choose a password of ordinary characters.", reason="invalid") from None
 
 
-_is_phc = re.compile(
-    r"\$argon2(id|i|d)\$v=\d{1,3}\$m=\d{1,10},t=\d{1,5},p=\d{1,3}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
-).fullmatch
-
-
-def _is_sound(stored: str) -> bool:
-    """Whether this is an argon2 hash that costs no more than is reasonable."""
-    if not isinstance(stored, str) or not _is_phc(stored):
-        return False
+def _parameters(stored: str | None) -> argon2.Parameters:
+    """What a stored hash asks for, read before argon2 sees it. Raises `_UnusableHash`."""
+    if not isinstance(stored, str) or len(stored) > _MAX_STORED_CHARACTERS or not _is_phc(stored):
+        raise _UnusableHash
     try:
         parameters = argon2.extract_parameters(stored)
-    except argon2.exceptions.InvalidHashError:
-        return False
-    return (
-        parameters.memory_cost <= _MAX_MEMORY_COST
-        and parameters.time_cost <= _MAX_TIME_COST
-        and parameters.parallelism <= _MAX_PARALLELISM
-    )
-
-
-@lru_cache
-def _hasher(time_cost: int, memory_cost: int, parallelism: int) -> argon2.PasswordHasher:
-    return argon2.PasswordHasher(time_cost, memory_cost, parallelism, type=argon2.Type.ID)
-
-
-@lru_cache
-def _decoy(time_cost: int, memory_cost: int, parallelism: int) -> str:
-    """A hash that no password has, made up of random bytes: it costs nothing to make, and all to check."""
-    salt, digest = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
-    return f"$argon2id$v=19$m={memory_cost},t={time_cost},p={parallelism}${salt}${digest}"
-
-
-@lru_cache
-def _default() -> Argon2:
-    return Argon2()
+    except InvalidHashError:
+        raise _UnusableHash from None
+    if parameters.time_cost > _MAX_TIME_COST or parameters.parallelism > _MAX_PARALLELISM:
+        raise _UnusableHash
+    return parameters

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import StoreUnavailable, UsernameTaken
+from ..errors import UsernameTaken
 from ..sqlitedb import Database, Schema
-from .users import User, new_user_id
+from .users import User, new_user
 
 _SCHEMA = Schema(
     "sessionware_users",
@@ -37,8 +36,7 @@ _SELECT = "SELECT id, key, username, password_hash, version, is_active, data FRO
 class SQLiteUsers:
     """Accounts in the SQLite file at `path`, which is made (mode 0600) if it is not there; its directory has to be.
 
-    What a registration gives beside name and password has to be JSON. Raises `ConfigError` if the path cannot hold a
-    database.
+    Raises `ConfigError` if the path cannot hold a database.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -55,35 +53,35 @@ class SQLiteUsers:
         return _user(self._database.execute(_SELECT + "id = ?", (id,)))
 
     def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
-        user = User(new_user_id(), key, username, password_hash, data=MappingProxyType(dict(data)))
-        row = (user.id, key, username, password_hash, user.version, user.is_active, _json(data))
+        user = new_user(key, username, password_hash, data)
+        row = (user.id, key, username, password_hash, user.version, user.is_active, json.dumps(dict(user.data)))
         sql = "INSERT INTO sessionware_users VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
         if not self._database.changes(sql, row):
             raise UsernameTaken
         return user
 
     def set_password(self, id: str, password_hash: str | None, *, expect: str | None, bump: bool) -> bool:
-        return self._update(
-            "password_hash = ?, version = version + ? WHERE id = ? AND password_hash IS ?",
-            (password_hash, bump, id, expect),
-        )
+        change = "password_hash = ?, version = version + ? WHERE id = ? AND password_hash IS ?"
+        return self._update(change, (password_hash, bump, id, expect))
 
     def set_active(self, id: str, is_active: bool) -> bool:
-        return self._update("is_active = ?, version = version + 1 WHERE id = ?", (is_active, id))
+        return self._update("is_active = ?, version = version + ? WHERE id = ?", (is_active, not is_active, id))
 
     def rename(self, id: str, key: str, username: str) -> bool:
-        try:
-            return self._update("key = ?, username = ? WHERE id = ?", (key, username, id))
-        except StoreUnavailable as error:
-            if isinstance(error.__cause__, sqlite3.IntegrityError):
-                raise UsernameTaken from None
-            raise
+        change = "key = ?, username = ?, version = version + 1 WHERE id = ?"
+        if self._update(change, (key, username, id)):
+            return True
+        if self.get(id) is None:
+            return False
+        raise UsernameTaken
 
     def delete(self, id: str) -> bool:
         return self._database.changes("DELETE FROM sessionware_users WHERE id = ?", (id,)) == 1
 
     def _update(self, change: str, parameters: tuple[Any, ...]) -> bool:
-        return self._database.changes(f"UPDATE sessionware_users SET {change}", parameters) == 1  # noqa: S608
+        """Whether an account was changed. A change that would give two of them one key changes none."""
+        sql = f"UPDATE OR IGNORE sessionware_users SET {change}"  # noqa: S608  (all of it is written above)
+        return self._database.changes(sql, parameters) == 1
 
 
 def _user(rows: list[Any]) -> User | None:
@@ -91,10 +89,3 @@ def _user(rows: list[Any]) -> User | None:
         return None
     id, key, username, password_hash, version, is_active, data = rows[0]
     return User(id, key, username, password_hash, version, bool(is_active), MappingProxyType(json.loads(data)))
-
-
-def _json(data: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(dict(data), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"what is registered with an account has to be JSON: {error}") from None

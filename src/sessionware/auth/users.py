@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 from collections.abc import Mapping
@@ -25,10 +26,10 @@ class User:
     password_hash: str | None = field(repr=False)
     """None: nobody can log in by a password."""
     version: int = 1
-    """Goes up when all sessions of before shall end."""
+    """Goes up when all sessions that were logged in to before have to end."""
     is_active: bool = True
-    data: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    """Whatever else was given at the registration."""
+    data: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False, hash=False)
+    """Whatever else was given at the registration, as JSON gives it back."""
 
 
 class Users(Protocol):
@@ -44,24 +45,37 @@ class Users(Protocol):
         """The account with this id."""
 
     def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
-        """Add an account under a new random id. Raises `UsernameTaken` if the key is there: of several, one wins."""
+        """Add an account under a new random id. Raises `UsernameTaken` if the key is there: of several, one wins.
+
+        Raises `TypeError` for data that is no JSON.
+        """
 
     def set_password(self, id: str, password_hash: str | None, *, expect: str | None, bump: bool) -> bool:
         """Change the hash if it still is `expect`, and with `bump` the version too. False if it was another."""
 
     def set_active(self, id: str, is_active: bool) -> bool:
-        """Let the account log in or not. Either way the version goes up. False if there is no such account."""
+        """Let the account log in, or not. False if there is no such account.
+
+        Disabling it raises the version, so that enabling it again does not bring its sessions back (ASVS 5.0 7.4.2).
+        """
 
     def rename(self, id: str, key: str, username: str) -> bool:
-        """Give the account another name. Raises `UsernameTaken`. False if there is no such account."""
+        """Give the account another name. Raises `UsernameTaken`. False if there is no such account.
+
+        The version goes up: sessions carry the name of their login, which may be somebody else's soon.
+        """
 
     def delete(self, id: str) -> bool:
         """Erase the account. True only for the one call that did."""
 
 
-def new_user_id() -> str:
-    """A random id of 128 bits."""
-    return secrets.token_hex(16)
+def new_user(key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
+    """An account that is not in any table yet, with a random id of 128 bits. Raises `TypeError` for what is no JSON."""
+    try:
+        as_json = json.loads(json.dumps(dict(data), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"what is kept with an account has to be JSON: {error}") from None
+    return User(secrets.token_hex(16), key, username, password_hash, data=MappingProxyType(as_json))
 
 
 class MemoryUsers:
@@ -81,7 +95,7 @@ class MemoryUsers:
             return self._by_id.get(id)
 
     def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
-        user = User(new_user_id(), key, username, password_hash, data=MappingProxyType(dict(data)))
+        user = new_user(key, username, password_hash, data)
         with self._lock:
             if key in self._ids:
                 raise UsernameTaken
@@ -101,7 +115,7 @@ class MemoryUsers:
             user = self._by_id.get(id)
             if user is None:
                 return False
-            self._put(replace(user, is_active=is_active, version=user.version + 1))
+            self._put(replace(user, is_active=is_active, version=user.version + (not is_active)))
             return True
 
     def rename(self, id: str, key: str, username: str) -> bool:
@@ -112,7 +126,7 @@ class MemoryUsers:
             if self._ids.get(key, id) != id:
                 raise UsernameTaken
             del self._ids[user.key]
-            self._put(replace(user, key=key, username=username))
+            self._put(replace(user, key=key, username=username, version=user.version + 1))
             return True
 
     def delete(self, id: str) -> bool:

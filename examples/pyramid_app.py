@@ -1,0 +1,37 @@
+"""A counter and accounts with Pyramid."""
+
+import os
+
+from pyramid.config import Configurator
+from pyramid.httpexceptions import HTTPSeeOther
+from pyramid.response import Response
+
+from sessionware import AuthError, SessionMiddleware, SQLiteStore, get_session
+from sessionware.auth import Auth, SQLiteUsers
+
+secret, store = os.environ["SESSION_SECRET"], SQLiteStore("app.db")
+auth = Auth(SQLiteUsers("app.db"), secret=secret, store=store)
+
+
+def counter(request):
+    visits = get_session(request).modify("visits", lambda n: n + 1, default=0)
+    return f"{get_session(request).username or 'Stranger'}: {visits}"
+
+
+def login(request):
+    enter = auth.register if "new" in request.POST else auth.login
+    enter(request, request.POST["name"], request.POST["password"])
+    return HTTPSeeOther(location="/")
+
+
+def logout(request):
+    auth.logout(request)
+    return HTTPSeeOther(location="/")
+
+
+with Configurator() as config:
+    config.add_view(counter, renderer="string")
+    config.add_view(login, name="login", request_method="POST")
+    config.add_view(logout, name="logout", request_method="POST")
+    config.add_exception_view(lambda error, _: Response(error.message, error.status), context=AuthError)
+    app = SessionMiddleware(config.make_wsgi_app(), secret=secret, store=store)

@@ -1,0 +1,164 @@
+"""A site with accounts and its visitors: `Auth` behind a real `SessionMiddleware`, under the protocol checker.
+
+    site = AuthSite()
+    site.register("Ada")
+    browser = site.browser()
+    browser.do(lambda environ: site.auth.login(environ, "ada", PASSWORD))
+
+What is done is a function of the environ; what it returns, or raises, is what `do` returns or raises. Hashing is cheap
+here, and every call of it is noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from wsgiref.validate import validator
+
+from conftest import SECRET, Clock
+from webtest import TestApp, TestResponse
+
+from sessionware import Event, MemoryStore, SessionMiddleware
+from sessionware.auth import Argon2, Auth, MemoryUsers, User, Users, Verified
+
+PASSWORD = "correct horse battery staple"
+CHEAP = Argon2(time_cost=1, memory_cost=8, parallelism=1)
+
+Act = Callable[[dict[str, Any]], Any]
+
+
+class CountingHasher:
+    """Hashes by the hasher behind it, and notes what it was called for."""
+
+    def __init__(self, behind: Argon2 = CHEAP) -> None:
+        self.behind = behind
+        self.calls: list[str] = []
+        self.after_verify: Callable[[], object] = lambda: None
+        """Something to happen while a verification is at work."""
+
+    def hash(self, password: str) -> str:
+        self.calls.append("hash")
+        return self.behind.hash(password)
+
+    def verify(self, stored: str | None, password: str) -> Verified:
+        self.calls.append("verify")
+        verified = self.behind.verify(stored, password)
+        self.after_verify()
+        return verified
+
+
+class CountingUsers:
+    """Notes every call before it reaches the table behind; fails at those that it is told to."""
+
+    def __init__(self, behind: Users) -> None:
+        self.behind = behind
+        self.calls: list[str] = []
+        self.broken: dict[str, Exception] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.behind, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append(name)
+            if name in self.broken:
+                raise self.broken[name]
+            return method(*args, **kwargs)
+
+        return call
+
+    def taken(self) -> list[str]:
+        """The calls since this was asked last."""
+        calls, self.calls = self.calls, []
+        return calls
+
+
+class AuthSite:
+    """One application with accounts."""
+
+    def __init__(self, users: Users | None = None, hasher: Argon2 = CHEAP, **settings: Any) -> None:
+        self.users: Any = CountingUsers(users or MemoryUsers())
+        self.store = MemoryStore()
+        self.clock = Clock()
+        self.events: list[Event] = []
+        self.hasher = CountingHasher(hasher)
+        settings.setdefault("on_event", self.events.append)
+        self.auth = Auth(self.users, secret=SECRET, store=self.store, hasher=self.hasher, clock=self.clock, **settings)
+        self.wsgi = self.wrapped(_application)
+
+    def wrapped(self, app: Any, **settings: Any) -> Any:
+        """An application with this site's sessions."""
+        return validator(
+            SessionMiddleware(app, SECRET, self.store, clock=self.clock, on_event=self.events.append, **settings)
+        )
+
+    def register(self, username: str, password: str = PASSWORD, **data: Any) -> User:
+        """An account, made by nobody's browser."""
+        user: User = self.browser().do(
+            lambda environ: self.auth.register(environ, username, password, login=False, **data)
+        )
+        self.events.clear()
+        self.hasher.calls.clear()
+        self.users.calls.clear()
+        return user
+
+    def browser(self) -> Browser:
+        return Browser(self)
+
+    def logged_in(self, username: str, password: str = PASSWORD) -> Browser:
+        """A browser in which this user is logged in."""
+        browser = self.browser()
+        browser.do(lambda environ: self.auth.login(environ, username, password))
+        return browser
+
+    def told(self, *names: str) -> list[Event]:
+        """The events of these names, in order."""
+        return [event for event in self.events if event.name in names]
+
+
+class Browser:
+    """One browser, with its cookies."""
+
+    def __init__(self, site: AuthSite) -> None:
+        self.site = site
+        self.client = TestApp(site.wsgi)
+
+    def do(
+        self, act: Act, *, method: str = "POST", status: str = "200 OK", headers: Mapping[str, str] | None = None
+    ) -> Any:
+        """What `act(environ)` returns in one request."""
+        return self.visit(act, method=method, status=status, headers=headers)[0]
+
+    def visit(
+        self,
+        act: Act,
+        *,
+        method: str = "GET",
+        status: str = "200 OK",
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[Any, TestResponse]:
+        """The same, with the response."""
+        visit = {"act": act, "status": status, "result": None}
+        response = self.client.request(
+            "/",
+            method=method,
+            headers=dict(headers or {}),
+            environ={"test.visit": visit, "REMOTE_ADDR": "192.0.2.7"},
+            expect_errors=True,
+        )
+        return visit["result"], response
+
+    def who(self) -> str | None:
+        """Who is logged in here, as the account is now."""
+        user: User | None = self.do(self.site.auth.user, method="GET")
+        return user.username if user is not None else None
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return dict(self.client.cookies)
+
+
+def _application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    visit = environ["test.visit"]
+    visit["result"] = visit["act"](environ)
+    start_response(visit["status"], [("Content-Type", "text/plain")])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [b"done"]

@@ -1,0 +1,321 @@
+"""The example of each framework, served as it stands: docs/frameworks.md shows these very files.
+
+Each runs under `wsgiref.validate`; none of the frameworks breaks it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+from wsgiref.validate import validator
+
+import pytest
+from conftest import SECRET
+from kit import CountingStore
+from webtest import TestApp
+
+import dev
+import sessionware
+
+EXAMPLES = dev.ROOT / "examples"
+PAGE = (dev.ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
+PYPROJECT = (dev.ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+PASSWORD = "correct horse battery staple"
+
+
+class Framework(NamedTuple):
+    """`debug` switches on what shows developers their tracebacks, for those that have such a thing."""
+
+    name: str
+    package: str | None = None
+    debug: Callable[[pytest.MonkeyPatch, ModuleType], None] | None = None
+
+    @property
+    def example(self) -> Path:
+        return EXAMPLES / f"{self.name.lower()}_app.py"
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}-{version(self.package)}" if self.package else self.name
+
+
+def debug_flask(monkeypatch, example):
+    monkeypatch.setitem(example.app.config, "DEBUG", True)
+
+
+def debug_bottle(monkeypatch, example):
+    monkeypatch.setattr("bottle.DEBUG", True)
+
+
+def debug_django(monkeypatch, example):
+    monkeypatch.setattr("django.conf.settings.DEBUG", True)
+
+
+def debug_cherrypy(monkeypatch, example):
+    monkeypatch.setitem(example.cherrypy.config, "request.throw_errors", True)
+
+
+FRAMEWORKS = [
+    Framework("WSGI"),
+    Framework("WebOb", "webob"),
+    Framework("Flask", "flask", debug_flask),
+    Framework("Bottle", "bottle", debug_bottle),
+    Framework("Django", "django", debug_django),
+    Framework("Pyramid", "pyramid"),
+    Framework("Falcon", "falcon"),
+    Framework("CherryPy", "cherrypy", debug_cherrypy),
+]
+each_framework = pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.label)
+each_debugger = pytest.mark.parametrize(
+    "framework", [each for each in FRAMEWORKS if each.debug], ids=lambda each: each.label
+)
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory):
+    """Loads an example as a server would, once: Django can be configured only once in a process."""
+
+    def counting(path):
+        return CountingStore(store(path))
+
+    store = sessionware.SQLiteStore
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setenv("SESSION_SECRET", SECRET)
+        patching.syspath_prepend(EXAMPLES)
+        patching.chdir(tmp_path_factory.mktemp("examples"))
+        patching.setattr(sessionware, "SQLiteStore", counting)
+        yield lambda framework: importlib.import_module(framework.example.stem)
+
+
+@pytest.fixture
+def example(load, framework):
+    module = load(framework)
+    yield module
+    module.store.broken.clear()
+
+
+@pytest.fixture
+def browser(example):
+    return Browser(example.app)
+
+
+class Browser:
+    """Somebody who visits an example."""
+
+    def __init__(self, app):
+        self.client = TestApp(validator(app))
+
+    def visit(self, path="/", **settings):
+        # Some frameworks write what went wrong to wsgi.errors, which WebTest takes for a failure unless it expects one.
+        return self.client.get(path, expect_errors=True, **settings)
+
+    def send(self, path, **form):
+        return self.client.post(path, form, expect_errors=True)
+
+    @property
+    def cookie(self):
+        return self.client.cookies.get("session")
+
+
+_names = iter(range(1000))
+
+
+def somebody(browser):
+    """The name of somebody who has just registered there. It takes more than ASCII to write it."""
+    name = f"Zoë{next(_names)}"
+    assert browser.send("/login", name=name, password=PASSWORD, new="yes").status_int in (302, 303)
+    return name
+
+
+@each_framework
+def test_counter_counts(browser):
+    """`get_session` takes what the framework calls a request, and a session begins with the first change."""
+    first, second = browser.visit(), browser.visit()
+
+    assert (first.text, second.text) == ("Stranger: 1", "Stranger: 2")
+    assert first.content_type == "text/plain"
+    assert len(first.headers.getall("Set-Cookie")) == 1
+    assert "Set-Cookie" not in second.headers
+    assert second.headers["Vary"] == "Cookie"
+
+
+@each_framework
+def test_registering_logs_in(browser):
+    """What the stranger did is kept, and the cookie is a new one."""
+    browser.visit()
+    cookie = browser.cookie
+    name = somebody(browser)
+
+    assert browser.cookie not in (None, cookie)
+    assert browser.visit().text == f"{name}: 2"
+
+
+@each_framework
+def test_logging_in_takes_the_password(browser, example):
+    """From another browser, with the right password only."""
+    name, other = somebody(browser), Browser(example.app)
+
+    refused = other.send("/login", name=name, password="Tr0ub4dor&3")
+    assert (refused.status_int, other.visit().text) == (403, "Stranger: 1")
+    assert "User name or password is not right." in refused.text
+
+    other.send("/login", name=name, password=PASSWORD)
+    assert other.visit().text == f"{name}: 2"
+
+
+@each_framework
+def test_logging_out_ends_the_session(browser, example):
+    """The cookie is taken away, and whoever kept a copy of it is a stranger too."""
+    somebody(browser)
+    cookie = browser.cookie
+    browser.visit()
+
+    out = browser.send("/logout")
+
+    assert out.status_int in (302, 303)
+    assert "Max-Age=0" in out.headers["Set-Cookie"]
+    assert browser.cookie is None
+    assert browser.visit().text == "Stranger: 1"
+    thief = Browser(example.app)
+    thief.client.set_cookie("session", cookie)
+    assert thief.visit().text == "Stranger: 1"
+
+
+def is_unavailable(answer):
+    """Whether this is the middleware's 503, with nothing of the application's in it."""
+    assert answer.text == "The service is unavailable for a moment. Please try again.\n"
+    assert (answer.headers["Retry-After"], answer.headers.getall("Set-Cookie")) == ("5", [])
+    return answer.status == "503 Service Unavailable"
+
+
+@each_framework
+def test_outage_is_a_503_and_no_logout(browser, example):
+    """Whether the framework lets the exception out or makes a page of its own from it, and whenever it happens."""
+    name = somebody(browser)
+    browser.visit()
+
+    for call in ("load", "replace"):
+        example.store.broken = {call}
+        assert is_unavailable(browser.visit()), call
+
+    example.store.broken = set()
+    assert browser.visit().text == f"{name}: 2"
+
+
+@each_debugger
+def test_outage_is_a_503_in_debug_mode_too(browser, example, framework, monkeypatch):
+    """A framework that shows tracebacks, or passes exceptions on because of that, changes nothing."""
+    somebody(browser)
+    framework.debug(monkeypatch, example)
+
+    example.store.broken = {"load"}
+
+    assert is_unavailable(browser.visit())
+
+
+@each_framework
+def test_untouched_page_is_left_alone(browser, example):
+    """A page that does not look at its session, here the framework's own 404, costs no store call and no header."""
+    somebody(browser)
+    example.store.taken()
+
+    answer = browser.visit("/nowhere")
+
+    assert answer.status_int == 404
+    assert {"Set-Cookie", "Cache-Control"}.isdisjoint(answer.headers)
+    assert "Cookie" not in answer.headers.get("Vary", "")
+    assert example.store.taken() == []
+
+
+# Beside the framework's own session
+
+
+def test_flasks_own_session_lives_beside_ours_under_another_name():
+    """Flask calls its cookie `session` too; with the setting that the page names, each keeps what it was given."""
+    import flask
+
+    site = flask.Flask("shop")
+    site.secret_key = SECRET
+    site.config["SESSION_COOKIE_NAME"] = "flask_session"
+    site.wsgi_app = sessionware.SessionMiddleware(site.wsgi_app, secret=SECRET)
+
+    @site.get("/")
+    def both():
+        ours = sessionware.get_session(flask.request)
+        ours["n"] = flask.session["n"] = ours.get("n", 0) + 1
+        return f"{ours['n']} {flask.session['n']}"
+
+    browser = Browser(site)
+
+    assert [browser.visit().text, browser.visit().text] == ["1 1", "2 2"]
+    assert set(browser.client.cookies) == {"session", "flask_session"}
+
+
+def test_cherrypys_own_server_takes_the_wrapped_application(load):
+    """Grafted into CherryPy's tree, as the page says."""
+    import cherrypy
+
+    example = load(next(framework for framework in FRAMEWORKS if framework.name == "CherryPy"))
+    tree = cherrypy._cptree.Tree()
+    tree.graft(example.app, "/")
+
+    assert Browser(tree).visit().text == "Stranger: 1"
+
+
+# The page
+
+ROW = re.compile(
+    r"^\| \[(?P<name>\w+)\]\(\S+\) \| (?P<since>[\w. ]+) \| `(?P<line>[^`]+)` \| `(?P<request>[\w.]+)` \|$", re.M
+)
+
+
+def row(framework):
+    rows = {match["name"]: match for match in ROW.finditer(PAGE)}
+    return rows[framework.name if framework.package else "none"]
+
+
+@each_framework
+def test_page_names_the_line_that_the_example_wraps_by(framework):
+    """The table and the file agree, and what the table says to pass is what the file passes."""
+    source = framework.example.read_text(encoding="utf-8")
+    passed = row(framework)["request"].rpartition(".")[2]
+
+    assert row(framework)["line"] in source.splitlines() + [line.strip() for line in source.splitlines()]
+    assert f"get_session({passed})" in source
+    assert f"auth.logout({passed})" in source
+
+
+@each_framework
+def test_page_names_the_releases_that_are_tested(framework):
+    """The oldest one is what pyproject.toml asks for, and what runs here is no older."""
+    since = row(framework)["since"]
+
+    if framework.package is not None:
+        assert f'"{framework.package}>={since}"' in PYPROJECT
+        assert numbers(version(framework.package)) >= numbers(since)
+    else:
+        assert since == "PEP 3333"
+
+
+def numbers(release):
+    return [int(number) for number in re.findall(r"\d+", release)]
+
+
+@each_framework
+def test_page_shows_the_example(framework):
+    """Each example is on the page, and small enough to be read there."""
+    assert f"<!-- include: examples/{framework.example.name} -->" in PAGE
+    assert len(framework.example.read_text(encoding="utf-8").splitlines()) < 40
+
+
+def test_every_example_of_a_framework_is_tested():
+    """A file that is added has to be added here, and to the page."""
+    assert {framework.example for framework in FRAMEWORKS} == set(EXAMPLES.glob("*_app.py")) - {
+        EXAMPLES / "notes_app.py"
+    }

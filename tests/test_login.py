@@ -1,0 +1,812 @@
+"""Auth: registering, logging in and out, and who somebody is from one request to the next."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import types
+from typing import Any
+
+import pytest
+from auth_kit import CHEAP, PASSWORD, AuthSite, Browser
+from conftest import SECRET
+
+from sessionware import (
+    Busy,
+    ConfigError,
+    CrossOriginRefused,
+    LoginFailed,
+    MemoryStore,
+    NotLoggedIn,
+    PasswordRejected,
+    StoreUnavailable,
+    UsernameRejected,
+    UsernameTaken,
+    get_session,
+)
+from sessionware.auth import Argon2, Auth, MemoryUsers, PasswordPolicy, SQLiteUsers
+
+FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+
+
+@pytest.fixture
+def site() -> AuthSite:
+    return AuthSite()
+
+
+@pytest.fixture
+def ada(site):
+    """Ada's account."""
+    return site.register("Ada")
+
+
+def hex_of(browser: Browser) -> str:
+    """The session's handle."""
+    handle: str = browser.do(lambda environ: get_session(environ).id, method="GET")
+    return handle
+
+
+def owners(site: AuthSite) -> set[bytes]:
+    """Whose sessions are stored, as digests."""
+    return {record.owner for record in site.store.scan() if record.owner is not None}
+
+
+# Logging in
+
+
+@pytest.mark.parametrize("typed", ["Ada", "ADA", "\uff41\uff44\uff41"], ids=ascii)
+def test_the_right_password_logs_in(site, ada, typed):
+    """Under the name as it was registered, however it was typed this time."""
+    browser = site.browser()
+
+    user = browser.do(lambda environ: site.auth.login(environ, typed, PASSWORD))
+
+    assert user == ada
+    assert browser.who() == "Ada"
+    assert browser.do(lambda environ: get_session(environ).username) == "Ada"
+    assert browser.do(lambda environ: get_session(environ).user_id) == ada.id
+
+
+REFUSALS = {
+    "wrong password": ("Ada", "not the password", "mismatch"),
+    "upper case": ("Ada", PASSWORD.upper(), "mismatch"),
+    "space behind": ("Ada", PASSWORD + " ", "mismatch"),
+    "empty password": ("Ada", "", "mismatch"),
+    "unknown": ("Bob", PASSWORD, "unknown"),
+    "disabled": ("Disabled", PASSWORD, "inactive"),
+    "without a password": ("Passwordless", PASSWORD, "no_hash"),
+    "unusable hash": ("Unusable", PASSWORD, "bad_hash"),
+    "hash of another kind": ("Bcrypt", PASSWORD, "bad_hash"),
+    "no name": ("", PASSWORD, "bad_input"),
+    "nothing": ("", "", "bad_input"),
+    "impossible name": ("ada\u202e", PASSWORD, "bad_input"),
+    "half a character": ("ada\ud800", PASSWORD, "bad_input"),
+    "huge name": ("a" * 10_000, PASSWORD, "bad_input"),
+    "huge password": ("Ada", "x" * 1025, "bad_input"),
+    "huge password of nobody": ("Bob", "x" * 1025, "bad_input"),
+    "NUL": ("Ada", PASSWORD + "\0", "bad_input"),
+    "surrogate": ("Ada", PASSWORD + "\ud800", "bad_input"),
+    "surrogate of nobody": ("Bob", PASSWORD + "\ud800", "bad_input"),
+}
+
+
+@pytest.mark.parametrize(("username", "password", "detail"), REFUSALS.values(), ids=REFUSALS)
+def test_whatever_is_wrong_looks_and_costs_the_same(site, ada, username, password, detail):
+    """One error, one verification, nothing in the session. Only the operator is told what it was."""
+    site.users.set_active(site.register("Disabled").id, False)
+    site.users.add("passwordless", "Passwordless", None, {})
+    site.users.add("unusable", "Unusable", "!", {})
+    site.users.add("bcrypt", "Bcrypt", "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW", {})
+    browser = site.browser()
+
+    def view(environ):
+        with pytest.raises(LoginFailed) as failed:
+            site.auth.login(environ, username, password)
+        return failed.value
+
+    error, response = browser.visit(view, method="POST")
+
+    assert (error.status, error.reason, error.message) == (403, "invalid_credentials", LoginFailed.message)
+    assert error.args == (LoginFailed.message,)
+    assert site.hasher.calls == ["verify"]
+    assert response.headers.getall("Set-Cookie") == []
+    assert site.store.scan() == []
+    assert [event.detail for event in site.told("login.failed")] == [detail]
+
+
+def test_a_name_that_nobody_can_have_is_not_looked_up(site):
+    """The table of accounts sees nothing but keys."""
+    with pytest.raises(LoginFailed):
+        site.auth.verify("a" * 10_000, PASSWORD)
+
+    assert site.users.taken() == []
+
+
+@pytest.mark.parametrize("value", [None, b"ada", ["ada"], {"ada": 1}, 5])
+def test_what_is_no_text_is_a_mistake_of_the_program(site, value):
+    """Nothing is looked up or hashed for it (CVE-2013-0233 was a number for a token)."""
+    for call in (site.auth.verify, lambda *both: site.browser().do(lambda environ: site.auth.login(environ, *both))):
+        for both in ((value, PASSWORD), ("ada", value)):
+            with pytest.raises(TypeError, match="text"):
+                call(*both)
+
+    assert site.users.taken() == []
+    assert site.hasher.calls == []
+
+
+def test_an_outage_of_the_accounts_is_no_failed_login(site, ada):
+    """It rises as what it is, and nobody is logged in."""
+    site.users.broken["find"] = StoreUnavailable("the disk is on fire")
+    browser = site.browser()
+
+    _, response = browser.visit(lambda environ: site.auth.login(environ, "Ada", PASSWORD), method="POST")
+
+    assert response.status_code == 503
+    assert site.told("login.failed") == []
+    assert browser.who() is None
+
+
+def test_a_login_changes_the_cookie_and_the_old_one_is_dead(site, ada):
+    """Whoever knew the cookie from before has nothing (CVE-2018-1000519, CVE-2022-38054)."""
+    browser, thief = site.browser(), site.browser()
+    browser.do(lambda environ: get_session(environ).update(cart=["tea"]))
+    before = browser.cookies["session"]
+    thief.client.set_cookie("session", before)
+
+    browser.do(lambda environ: site.auth.login(environ, "Ada", PASSWORD))
+
+    assert browser.cookies["session"] != before
+    assert thief.who() is None
+    assert thief.do(lambda environ: get_session(environ).copy()) == {}
+
+
+def test_logging_in_again_changes_the_cookie_again(site, ada):
+    """And keeps what the session holds (CVE-2023-46733)."""
+    browser = site.logged_in("Ada")
+    browser.do(lambda environ: get_session(environ).update(draft="x"))
+    before = browser.cookies["session"]
+
+    browser.do(lambda environ: site.auth.login(environ, "Ada", PASSWORD))
+
+    assert browser.cookies["session"] != before
+    assert browser.do(lambda environ: get_session(environ).copy()) == {"draft": "x"}
+
+
+def test_a_login_as_somebody_else_leaves_nothing_of_the_one_before(site, ada):
+    """Neither data nor name."""
+    site.register("Bob")
+    browser = site.logged_in("Ada")
+    browser.do(lambda environ: get_session(environ).update(secret="Ada's"))
+
+    browser.do(lambda environ: site.auth.login(environ, "Bob", PASSWORD))
+
+    assert browser.who() == "Bob"
+    assert browser.do(lambda environ: get_session(environ).copy()) == {}
+
+
+def test_a_failed_login_leaves_who_is_logged_in(site, ada):
+    """With their data and their cookie."""
+    browser = site.logged_in("Ada")
+    before = browser.cookies
+
+    with pytest.raises(LoginFailed):
+        browser.do(lambda environ: site.auth.login(environ, "Ada", "not the password"))
+
+    assert browser.who() == "Ada"
+    assert browser.cookies == before
+
+
+def test_a_request_object_does_as_well_as_an_environ(site, ada):
+    """Whichever framework made it."""
+    browser = site.browser()
+
+    browser.do(lambda environ: site.auth.login(types.SimpleNamespace(environ=environ), "Ada", PASSWORD))
+    user = browser.do(lambda environ: site.auth.require(types.SimpleNamespace(META=environ)))
+    browser.do(lambda environ: site.auth.logout(types.SimpleNamespace(env=environ)))
+
+    assert user == ada
+    assert browser.who() is None
+
+
+def test_a_request_without_a_session_is_a_mistake_in_the_set_up(site):
+    """And the text shows the line to write."""
+    with pytest.raises(ConfigError, match="SessionMiddleware"):
+        site.auth.login({}, "Ada", PASSWORD)
+
+
+def test_a_second_factor_fits_between_the_two_halves_of_a_login(site, ada):
+    """`verify` touches no session, `start` changes the cookie."""
+    browser = site.browser()
+
+    def first(environ):
+        get_session(environ)["pending"] = site.auth.verify("ada", PASSWORD).id
+
+    browser.do(first)
+    before = browser.cookies["session"]
+    assert browser.who() is None
+
+    def second(environ):
+        site.auth.start(environ, site.users.get(get_session(environ).pop("pending")))
+
+    browser.do(second)
+    assert browser.who() == "Ada"
+    assert browser.cookies["session"] != before
+
+
+# What runs beside a login
+
+
+@pytest.mark.parametrize("change", ["disable", "delete", "rename", "new password", "log out everywhere"])
+def test_a_login_does_not_survive_what_ends_all_sessions_beside_it(site, ada, change):
+    """The account is looked at once more when the login is stored, before the browser hears of it."""
+    other = site.logged_in("Ada")
+    changes = {
+        "disable": lambda: site.users.set_active(ada.id, False),
+        "delete": lambda: site.users.delete(ada.id),
+        "rename": lambda: site.users.rename(ada.id, "lovelace", "Lovelace"),
+        "new password": lambda: site.users.set_password(ada.id, "new", expect=ada.password_hash, bump=True),
+        "log out everywhere": lambda: other.do(lambda environ: site.auth.logout(environ, everywhere=True)),
+    }
+    browser = site.browser()
+
+    def view(environ):
+        site.auth.login(environ, "Ada", PASSWORD)
+        changes[change]()
+
+    _, response = browser.visit(view, method="POST")
+
+    assert "session" not in browser.cookies
+    assert not any("Max-Age=0" not in value for value in response.headers.getall("Set-Cookie"))
+    assert browser.who() is None
+    assert other.who() is None
+    assert owners(site) == set()
+
+
+def test_an_outage_of_the_accounts_at_the_last_look_is_a_503(site, ada):
+    """Who cannot be looked at once more is not logged in."""
+    browser = site.browser()
+
+    def view(environ):
+        site.auth.login(environ, "Ada", PASSWORD)
+        site.users.broken["get"] = StoreUnavailable("the disk is on fire")
+
+    _, response = browser.visit(view, method="POST")
+    del site.users.broken["get"]
+
+    assert response.status_code == 503
+    assert browser.who() is None
+
+
+# Who somebody is
+
+
+def test_nobody_is_nobody(site):
+    """None, or an exception where somebody is needed; neither looks at the accounts, nor starts a session."""
+    browser = site.browser()
+
+    assert browser.who() is None
+    with pytest.raises(NotLoggedIn) as refused:
+        browser.do(site.auth.require)
+    assert refused.value.status == 403
+    assert site.users.taken() == []
+    assert site.store.scan() == []
+
+
+def test_the_account_is_asked_for_once_in_a_request(site, ada):
+    """However often the application asks, and not at all in the request that logs in."""
+    browser = site.browser()
+
+    def log_in(environ):
+        return [site.auth.login(environ, "Ada", PASSWORD), site.auth.user(environ)]
+
+    assert browser.do(log_in) == [ada, ada]
+    assert site.users.taken() == ["find", "get"]  # the second for the last look
+    assert browser.do(lambda environ: [site.auth.user(environ), site.auth.require(environ)]) == [ada, ada]
+    assert site.users.taken() == ["get"]
+
+
+def test_what_was_seen_is_forgotten_when_somebody_else_logs_in_or_out(site, ada):
+    """Within one and the same request too."""
+    bob = site.register("Bob")
+
+    def view(environ):
+        seen = [site.auth.user(environ)]
+        site.auth.login(environ, "Bob", PASSWORD)
+        seen.append(site.auth.user(environ))
+        site.auth.logout(environ)
+        return [*seen, site.auth.user(environ)]
+
+    assert site.logged_in("Ada").do(view) == [ada, bob, None]
+
+
+def test_an_account_is_seen_as_it_is_now(site, ada):
+    """A new hash by newer settings, for one, ends no session."""
+    browser = site.logged_in("Ada")
+    site.users.set_password(ada.id, "newer", expect=ada.password_hash, bump=False)
+
+    assert browser.do(site.auth.user).password_hash == "newer"
+
+
+@pytest.mark.parametrize("change", ["disable", "disable and enable", "delete", "rename", "new password"])
+def test_who_lost_the_right_is_nobody_from_the_next_request_on(site, ada, change):
+    """And the session is over, its record too (ASVS 5.0 7.4.2; CVE-2023-40273)."""
+    browser = site.logged_in("Ada")
+    browser.do(lambda environ: get_session(environ).update(secret="Ada's"))
+    if change.startswith("disable"):
+        site.users.set_active(ada.id, False)
+    if change == "disable and enable":
+        site.users.set_active(ada.id, True)
+    if change == "delete":
+        site.users.delete(ada.id)
+    if change == "rename":
+        site.users.rename(ada.id, "lovelace", "Lovelace")
+    if change == "new password":
+        site.users.set_password(ada.id, "new", expect=ada.password_hash, bump=True)
+
+    def view(environ):
+        return site.auth.user(environ), get_session(environ).username, get_session(environ).copy()
+
+    assert browser.do(view) == (None, None, {})
+    assert browser.cookies.get("session", "") == ""
+    assert len(site.told("ended")) == 1
+    assert owners(site) == set()
+
+
+def test_who_lost_the_right_while_the_body_is_sent_is_nobody_there(site, ada):
+    """The cookie cannot be taken away any more, and that is no reason to fail."""
+    browser = site.logged_in("Ada")
+    seen: list[Any] = []
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        seen.append(get_session(environ).username)
+        yield b"one"
+        site.users.set_active(ada.id, False)
+        seen.append(site.auth.user(environ))
+        yield b"two"
+
+    browser.client.app = site.wrapped(app)
+
+    assert browser.client.get("/").body == b"onetwo"
+    assert seen == ["Ada", None]
+
+
+def test_a_name_that_was_assigned_by_hand_is_no_account(site, ada):
+    """Nothing says which version it was, so `user` does not know them; the session stays as it is."""
+    browser = site.browser()
+    browser.do(lambda environ: setattr(get_session(environ), "username", "Ada"))
+
+    assert browser.who() is None
+    assert browser.do(lambda environ: get_session(environ).username) == "Ada"
+
+
+# Logging out
+
+
+def test_a_logout_ends_the_session_and_takes_the_cookie(site, ada):
+    """The old cookie is worth nothing, wherever a copy of it is."""
+    browser, thief = site.logged_in("Ada"), site.browser()
+    thief.client.set_cookie("session", browser.cookies["session"])
+
+    browser.do(site.auth.logout)
+
+    assert "session" not in browser.cookies
+    assert browser.who() is None
+    site.clock.tick(61)
+    assert thief.who() is None
+    assert [(event.account, event.user_id) for event in site.told("logout")] == [("ada", ada.id)]
+
+
+def test_a_logout_of_nobody_does_nothing(site):
+    """No record, no cookie, no event (CVE-2015-5963)."""
+    _, response = site.browser().visit(site.auth.logout, method="POST")
+
+    assert site.store.scan() == []
+    assert response.headers.getall("Set-Cookie") == []
+    assert site.told("logout") == []
+
+
+def test_a_logout_ends_this_session_only(site, ada):
+    """Others go on."""
+    here, there = site.logged_in("Ada"), site.logged_in("Ada")
+
+    here.do(site.auth.logout)
+
+    assert (here.who(), there.who()) == (None, "Ada")
+
+
+def test_a_logout_everywhere_ends_all_sessions_of_the_user_and_nobody_elses(site, ada):
+    """At once: their records are over, and a new version says so to whatever is on its way."""
+    site.register("Bob")
+    here, there, bob = site.logged_in("Ada"), site.logged_in("Ada"), site.logged_in("Bob")
+    handles = {hex_of(here), hex_of(there)}
+    site.events.clear()
+
+    here.do(lambda environ: site.auth.logout(environ, everywhere=True))
+
+    assert (here.who(), there.who(), bob.who()) == (None, None, "Bob")
+    assert there.do(lambda environ: get_session(environ).username) is None
+    assert (now := site.users.get(ada.id)) is not None
+    assert (now.version, now.password_hash) == (ada.version + 1, ada.password_hash)
+    assert {event.session_id for event in site.told("ended")} == handles
+    assert len(site.told("session.revoked")) == 1
+    assert site.logged_in("Ada").who() == "Ada"
+
+
+def test_a_logout_everywhere_works_for_an_account_without_a_password(site):
+    """It logs in some other way."""
+    user = site.users.add("ada", "Ada", None, {})
+    here, there = site.browser(), site.browser()
+    for browser in (here, there):
+        browser.do(lambda environ: site.auth.start(environ, user))
+
+    here.do(lambda environ: site.auth.logout(environ, everywhere=True))
+
+    assert (here.who(), there.who()) == (None, None)
+
+
+def test_a_session_that_lost_its_right_cannot_end_the_others(site, ada):
+    """Its logout is its own: a stolen cookie of before must not log the owner out."""
+    stale = site.logged_in("Ada")
+    site.users.set_password(ada.id, CHEAP.hash("a new password"), expect=ada.password_hash, bump=True)
+    fresh = site.logged_in("Ada", "a new password")
+
+    stale.do(lambda environ: site.auth.logout(environ, everywhere=True))
+
+    assert fresh.who() == "Ada"
+
+
+def test_a_logout_everywhere_meets_a_change_of_the_password(site, ada):
+    """Whatever hash is there by then, the version goes up."""
+    browser = site.logged_in("Ada")
+    set_password = site.users.behind.set_password
+    hashes = iter(["one", "two"])
+
+    def change_first(id, new, **how):
+        if (hash := next(hashes, None)) is not None:
+            now = site.users.behind.get(ada.id)
+            set_password(ada.id, hash, expect=now.password_hash, bump=False)
+        return set_password(id, new, **how)
+
+    site.users.behind.set_password = change_first
+    browser.do(lambda environ: site.auth.logout(environ, everywhere=True))
+
+    assert (now := site.users.get(ada.id)) is not None
+    assert (now.password_hash, now.version) == ("two", ada.version + 1)
+
+
+# Registering
+
+
+def test_registering_makes_an_account_and_logs_in(site):
+    """The name as it was typed, the password as argon2id, what else was given as data."""
+    browser = site.browser()
+
+    user = browser.do(lambda environ: site.auth.register(environ, "Ada", PASSWORD, email="ada@example.org"))
+
+    assert browser.who() == "Ada"
+    assert site.users.find("ada") == user
+    assert dict(user.data) == {"email": "ada@example.org"}
+    assert user.password_hash.startswith("$argon2id$")
+    assert CHEAP.verify(user.password_hash, PASSWORD)
+
+
+def test_registering_without_login_leaves_the_session_alone(site):
+    """Nothing is written to it."""
+    _, response = site.browser().visit(
+        lambda environ: site.auth.register(environ, "Ada", PASSWORD, login=False), method="POST"
+    )
+
+    assert site.users.find("ada") is not None
+    assert site.store.scan() == []
+    assert response.headers.getall("Set-Cookie") == []
+
+
+def test_a_password_is_nowhere_but_in_its_hash(site, caplog):
+    """Not in the account, the session, an event, a log line or an error's text."""
+    caplog.set_level(logging.DEBUG)
+    browser = site.browser()
+    user = browser.do(lambda environ: site.auth.register(environ, "Ada", PASSWORD))
+    browser.do(lambda environ: site.auth.login(environ, "Ada", PASSWORD))
+    texts = [repr(user), str(user.data), repr(site.events), caplog.text, repr(site.auth)]
+    for name in ("Ada", PASSWORD):  # people type it into the wrong field
+        with pytest.raises(LoginFailed) as failed:
+            site.auth.verify(name, PASSWORD + "!")
+        texts.append(repr(failed.value))
+    texts += [repr(site.events), caplog.text]
+
+    assert "login.failed" in caplog.text
+    assert [text for text in texts if PASSWORD in text or user.password_hash in text] == []
+
+
+@pytest.mark.parametrize("name", ["Ada", "ADA", "\uff21da"], ids=ascii)
+def test_a_name_that_is_taken_is_taken_in_every_spelling(site, ada, name):
+    """The account stays as it is, and nobody is logged in."""
+    browser = site.browser()
+
+    with pytest.raises(UsernameTaken) as taken:
+        browser.do(lambda environ: site.auth.register(environ, name, "another long password", n=1))
+
+    assert taken.value.status == 409
+    assert site.users.find("ada") == ada
+    assert browser.who() is None
+    assert [event.account for event in site.told("register.taken")] == ["ada"]
+
+
+def test_a_taken_name_costs_what_a_free_one_costs(site, ada):
+    """One hash, made before anybody looks whether the name is there."""
+    for name in ("Ada", "Bob"):
+        site.hasher.calls.clear()
+        try:
+            site.browser().do(lambda environ, name=name: site.auth.register(environ, name, PASSWORD))
+        except UsernameTaken:
+            assert name == "Ada"
+        assert site.hasher.calls == ["hash"]
+
+
+def test_two_spellings_that_race_make_one_account(tmp_path):
+    """Through real requests, side by side, on a real file."""
+    site = AuthSite(SQLiteUsers(tmp_path / "app.db"))
+    start = threading.Barrier(16)
+    outcomes: list[str] = []
+
+    def register(number: int) -> None:
+        browser, name = site.browser(), ("Ada" if number % 2 else "ADA")
+        start.wait(30)
+        try:
+            browser.do(lambda environ: site.auth.register(environ, name, PASSWORD))
+            outcomes.append(browser.who() or "nobody")
+        except UsernameTaken:
+            outcomes.append("taken")
+
+    threads = [threading.Thread(target=register, args=(n,), daemon=True) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    user = site.users.find("ada")
+    assert user is not None
+    assert sorted(outcomes) == sorted([user.username, *["taken"] * 15])
+
+
+@pytest.mark.parametrize("name", ["", "ada lovelace", "a\u200bda", "a" * 129], ids=ascii)
+def test_what_can_be_no_name_is_refused(site, name):
+    """Before anything is hashed."""
+    with pytest.raises(UsernameRejected) as rejected:
+        site.browser().do(lambda environ: site.auth.register(environ, name, PASSWORD))
+
+    assert rejected.value.status == 422
+    assert site.hasher.calls == []
+
+
+def test_the_policy_is_asked_for_new_passwords_only():
+    """An old one that is shorter still logs in."""
+    site = AuthSite(policy=PasswordPolicy(minimum_length=20))
+    site.users.add("ada", "Ada", CHEAP.hash("short"), {})
+
+    with pytest.raises(PasswordRejected) as rejected:
+        site.browser().do(lambda environ: site.auth.register(environ, "Bob", "nineteen characters"))
+    assert rejected.value.reason == "too_short"
+    assert site.users.find("bob") is None
+    assert site.logged_in("Ada", "short").who() == "Ada"
+
+
+def test_what_is_given_with_an_account_is_data_and_nothing_else(site):
+    """No field of a form decides about the account itself."""
+    given = {"id": "x", "key": "root", "version": 9, "is_active": False, "password_hash": "y", "data": {"z": 1}}
+
+    user = site.browser().do(lambda environ: site.auth.register(environ, "Ada", PASSWORD, **given))
+
+    assert (user.key, user.version, user.is_active) == ("ada", 1, True)
+    assert len(user.id) == 32
+    assert CHEAP.verify(user.password_hash, PASSWORD)
+    assert dict(user.data) == given
+
+
+def test_an_account_whose_response_failed_is_there_and_not_logged_in(site):
+    """No half of an account, and no session of a login that the browser never heard of."""
+    browser = site.browser()
+
+    browser.do(lambda environ: site.auth.register(environ, "Ada", PASSWORD), status="500 Oh")
+
+    assert browser.who() is None
+    assert site.logged_in("Ada").who() == "Ada"
+
+
+# New hashes at login
+
+
+@pytest.fixture
+def newer(site, ada) -> AuthSite:
+    """The same accounts on a site that hashes by newer settings."""
+    return AuthSite(site.users.behind, Argon2(2, 8, 1))
+
+
+def test_a_login_brings_the_hash_up_to_date_and_ends_no_session(site, ada, newer):
+    """The version stays, so the sessions of before go on. What `login` returns has the new hash."""
+    elsewhere = newer.logged_in("Ada")
+    newer.users.set_password(ada.id, ada.password_hash, expect=newer.users.get(ada.id).password_hash, bump=False)
+
+    user = newer.browser().do(lambda environ: newer.auth.login(environ, "Ada", PASSWORD))
+
+    assert newer.users.find("ada") == user
+    assert user.password_hash != ada.password_hash
+    assert (user.version, elsewhere.who()) == (ada.version, "Ada")
+    assert [event.account for event in newer.told("password.rehashed")] == ["ada", "ada"]
+    assert newer.hasher.behind.verify(user.password_hash, PASSWORD) == (True, None, "")
+
+
+def test_a_wrong_password_changes_no_hash(newer, ada):
+    """Whatever its settings."""
+    with pytest.raises(LoginFailed):
+        newer.auth.verify("Ada", "not the password")
+
+    assert newer.users.find("ada") == ada
+
+
+def test_a_new_hash_never_undoes_a_new_password(newer, ada):
+    """A slow login with the old password does not bring the old password back, and does not get in with it."""
+    changed = newer.hasher.behind.hash("a new password")
+    newer.hasher.after_verify = lambda: newer.users.set_password(ada.id, changed, expect=ada.password_hash, bump=True)
+    browser = newer.browser()
+
+    browser.do(lambda environ: newer.auth.login(environ, "Ada", PASSWORD))
+
+    assert newer.users.find("ada").password_hash == changed
+    assert newer.told("password.rehashed") == []
+    assert browser.who() is None
+
+
+def test_a_login_holds_if_the_new_hash_cannot_be_stored(newer, ada):
+    """Accounts that can only be read, for one. The operator is told."""
+    newer.users.broken["set_password"] = StoreUnavailable("read-only")
+
+    browser = newer.logged_in("Ada")
+
+    assert browser.who() == "Ada"
+    assert [event.user_id for event in newer.told("store_unavailable")] == [ada.id]
+
+
+# Other origins
+
+
+def test_forms_of_another_site_are_refused(site, ada):
+    """Nobody is logged in, out or registered by them, nothing is hashed for them, and the operator is told."""
+    browser = site.logged_in("Ada")
+    site.events.clear()
+    site.hasher.calls.clear()
+    acts = [
+        lambda environ: site.auth.login(environ, "Ada", PASSWORD),
+        lambda environ: site.auth.register(environ, "Bob", PASSWORD),
+        lambda environ: site.auth.register(environ, "Bob", PASSWORD, login=False),
+        lambda environ: site.auth.start(environ, ada),
+        lambda environ: site.auth.logout(environ),
+        lambda environ: site.auth.logout(environ, everywhere=True),
+    ]
+
+    for act in acts:
+        with pytest.raises(CrossOriginRefused) as refused:
+            browser.do(act, headers=FOREIGN)
+        assert refused.value.status == 403
+
+    assert [event.client for event in site.told("csrf.blocked")] == ["192.0.2.7"] * len(acts)
+    assert site.hasher.calls == []
+    assert site.users.find("bob") is None
+    assert browser.who() == "Ada"
+    assert site.users.get(ada.id).version == ada.version
+
+
+def test_nobody_is_logged_in_to_a_form_of_another_site(site, ada):
+    """As if the browser had sent no cookie."""
+    assert site.logged_in("Ada").do(site.auth.user, headers=FOREIGN) is None
+
+
+# Events
+
+
+def test_events_name_accounts_that_exist_and_nothing_that_was_typed(site, ada):
+    """Of a name that nobody has there is a digest: the same for its spellings, another for another name."""
+    for name in ("ADA", "hunter2", "HUNTER2", "hunter3", "a b\n", "\ud800" * 999):
+        with pytest.raises(LoginFailed):
+            site.auth.verify(name, "not the password", client="192.0.2.1")
+    known, one, same, other, *odd = site.told("login.failed")
+
+    assert (known.account, known.user_id, known.client) == ("ada", ada.id, "192.0.2.1")
+    assert one.account == same.account != other.account
+    assert {event.user_id for event in (one, other, *odd)} == {None}
+    assert all(len(bytes.fromhex(event.account or "")) == 16 for event in (one, other, *odd))
+    assert "hunter" not in repr(site.events)
+
+
+def test_the_digest_of_a_name_takes_the_servers_secret():
+    """Without it nobody finds out by trying which password was typed into the name field."""
+    digests = set()
+    for secret in (SECRET, SECRET[::-1]):
+        events: list[Any] = []
+        auth = Auth(MemoryUsers(), secret=secret, store=MemoryStore(), hasher=CHEAP, on_event=events.append)
+        with pytest.raises(LoginFailed):
+            auth.verify("hunter2", PASSWORD)
+        digests.add(events[0].account)
+
+    assert len(digests) == 2
+
+
+def test_events_tell_what_happened_in_order(site):
+    """With account, user id and address; the sessions' own events are between them."""
+    browser = site.browser()
+    user = browser.do(lambda environ: site.auth.register(environ, "Ada", PASSWORD))
+    browser.do(site.auth.logout)
+    browser.do(lambda environ: site.auth.login(environ, "Ada", PASSWORD))
+    told = site.told("register.ok", "login.ok", "logout")
+
+    assert [event.name for event in told] == ["register.ok", "login.ok", "logout", "login.ok"]
+    assert {(event.account, event.user_id, event.client) for event in told} == {("ada", user.id, "192.0.2.7")}
+
+
+def test_the_address_is_the_connections_unless_the_application_knows_better(site, ada):
+    """`X-Forwarded-For` is what anybody writes; behind a proxy one passes `client=`."""
+    with pytest.raises(LoginFailed):
+        site.browser().do(lambda environ: site.auth.login(environ, "Ada", "x"), headers={"X-Forwarded-For": "1.2.3.4"})
+    assert [event.client for event in site.told("login.failed")] == ["192.0.2.7"]
+
+    proxied = AuthSite(client=lambda environ: environ["HTTP_X_REAL_IP"])
+    with pytest.raises(LoginFailed):
+        proxied.browser().do(lambda environ: proxied.auth.login(environ, "Ada", "x"), headers={"X-Real-IP": "1.2.3.4"})
+    assert [event.client for event in proxied.told("login.failed")] == ["1.2.3.4"]
+
+
+def test_a_hook_that_fails_changes_no_answer(caplog):
+    """Side effects tell nobody whether an account exists (CVE-2024-45231)."""
+
+    def hook(event):
+        raise RuntimeError("the audit log is full")
+
+    site = AuthSite(on_event=hook)
+    site.register("Ada")
+
+    assert site.logged_in("Ada").who() == "Ada"
+    for name in ("Ada", "Bob"):
+        with pytest.raises(LoginFailed):
+            site.auth.verify(name, "not the password")
+    assert "the audit log is full" in caplog.text
+
+
+def test_being_busy_is_no_failed_login(site, ada):
+    """The password was not even looked at; the operator is told that memory is short."""
+
+    def out_of_memory():
+        raise Busy(retry_after=5)
+
+    site.hasher.after_verify = out_of_memory
+
+    with pytest.raises(Busy):
+        site.auth.verify("Ada", PASSWORD, client="192.0.2.1")
+    assert [(event.name, event.client) for event in site.events] == [("login.busy", "192.0.2.1")]
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"users": "app.db"},
+        {"users": None},
+        {"secret": "short"},
+        {"store": None},
+        {"store": "sessions.db"},
+        {"policy": 15},
+        {"hasher": Argon2},
+        {"hasher": None},
+        {"client": "REMOTE_ADDR"},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_settings_that_cannot_work_are_refused(settings):
+    """When the object is built, not at the first login."""
+    working: dict[str, Any] = {"users": MemoryUsers(), "secret": SECRET, "store": MemoryStore()}
+    Auth(**working)
+
+    with pytest.raises(ConfigError):
+        Auth(**working | settings)

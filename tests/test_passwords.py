@@ -1,0 +1,417 @@
+"""Passwords: hashed by argon2id, checked at the same cost whatever comes."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import argon2
+import pytest
+
+from sessionware import Busy, ConfigError, PasswordRejected
+from sessionware.auth import Argon2, PasswordPolicy, check_password, hash_password, passwords, verify_password
+
+CHEAP = Argon2(time_cost=1, memory_cost=8, parallelism=1)
+PASSWORD = "correct horse battery staple"
+STORED = CHEAP.hash(PASSWORD)
+HEAD, SALT, DIGEST = STORED.rpartition("p=1")[0] + "p=1", *STORED.split("$")[-2:]
+
+#: Texts in a password column that argon2 made no sense of, or should not try to.
+BAD_HASHES = {
+    "empty": "",
+    "unusable": "!",
+    "cut off": STORED[:-10].rpartition("$")[0],
+    "digest cut to nothing": STORED.rpartition("$")[0] + "$",
+    "digest of odd length": STORED.rpartition("$")[0] + "$AAAAA",
+    "salt too short": f"{HEAD}$c2FsdA${DIGEST}",
+    "digest too short": f"{HEAD}${SALT}$AAA",
+    "bcrypt": "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
+    "not ASCII": STORED[:-1] + "\u00e9",
+    "digits not ASCII": STORED.replace("t=1", "t=\u0661"),
+    "plain text": PASSWORD,
+    "8 GiB": STORED.replace("m=8,", f"m={8 * 1024 * 1024},"),
+    "4 TiB": STORED.replace("m=8,", "m=4294967295,"),
+    "an hour": STORED.replace("t=1,", "t=99999,"),
+    "200 threads": STORED.replace("m=8,", "m=1600,").replace("p=1", "p=200"),
+    "less memory than lanes need": STORED.replace("p=1", "p=2"),
+    "endless": STORED + "A" * 10_000,
+    "line break": STORED + "\n",
+    "bytes": STORED.encode(),
+}
+
+#: Passwords that no account can have.
+BAD_INPUTS = {
+    "too long": "x" * 1025,
+    "NUL": "correct horse\0battery staple",
+    "surrogate": "correct horse \ud800 staple",
+}
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hashes whose digest argon2 has computed to the end, for a verification that said yes or no."""
+    hashes: list[str] = []
+    verify = argon2.PasswordHasher.verify
+
+    def watched(hasher: argon2.PasswordHasher, hash: Any, password: Any) -> bool:
+        try:
+            verify(hasher, hash, password)
+        except argon2.exceptions.VerifyMismatchError:
+            hashes.append(hash)
+            raise
+        hashes.append(hash)
+        return True
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", watched)
+    return hashes
+
+
+def costs(hash: str) -> str:
+    """The part of a hash that says how much work it is."""
+    return hash.split("$")[3]
+
+
+# Right and wrong
+
+
+def test_a_hash_is_argon2id_with_the_least_costs_of_owasp_and_a_salt_of_its_own():
+    """19 MiB, twice, one lane: 128 bits of salt, 256 of digest (ASVS 5.0, appendix C)."""
+    one, other = hash_password(PASSWORD), hash_password(PASSWORD)
+
+    assert re.fullmatch(r"\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}", one)
+    assert one != other
+
+
+def test_the_right_password_is_right_and_needs_no_new_hash():
+    """The plain functions, at the real costs."""
+    stored = hash_password(PASSWORD)
+
+    assert verify_password(stored, PASSWORD) == (True, None, "")
+    assert bool(verify_password(stored, PASSWORD)) is True
+    assert bool(verify_password(stored, PASSWORD + "!")) is False
+    assert bool(verify_password(None, PASSWORD)) is False
+
+
+@pytest.mark.parametrize(
+    "typed", ["", PASSWORD[:-1], PASSWORD.upper(), f" {PASSWORD}", f"{PASSWORD} ", f"{PASSWORD}\n", f"{PASSWORD}\t"]
+)
+def test_every_character_counts(typed):
+    """Case and white space too: nothing is trimmed or folded (ASVS 5.0 6.2.8)."""
+    assert CHEAP.verify(STORED, typed) == (False, None, "mismatch")
+
+
+def test_long_passwords_are_not_cut():
+    """The 1024th character counts like the first."""
+    stored = CHEAP.hash("x" * 1024)
+
+    assert CHEAP.verify(stored, "x" * 1024)
+    assert not CHEAP.verify(stored, "x" * 1023)
+    assert not CHEAP.verify(stored, "x" * 1023 + "y")
+
+
+def test_the_ways_of_composing_a_letter_do_not_matter():
+    """Keyboards differ in them (NIST SP 800-63B-4: NFC); ligatures and wide letters stay what they are."""
+    stored = CHEAP.hash("caf\u00e9 au lait, s'il vous plait")
+
+    assert CHEAP.verify(stored, "cafe\u0301 au lait, s'il vous plait")
+    assert not CHEAP.verify(CHEAP.hash("the \ufb01rst of many"), "the first of many")
+
+
+# One computation for every answer
+
+
+@pytest.mark.parametrize("stored", BAD_HASHES.values(), ids=BAD_HASHES)
+def test_a_stored_text_that_is_no_hash_costs_what_a_wrong_password_costs(computed, stored):
+    """Nobody gets in by it, nobody notices by the time it takes, and nothing is allocated because it says so."""
+    assert CHEAP.verify(stored, PASSWORD) == (False, None, "bad_hash")
+    assert [costs(hash) for hash in computed] == ["m=8,t=1,p=1"]
+    assert stored not in computed
+
+
+@pytest.mark.parametrize("typed", BAD_INPUTS.values(), ids=BAD_INPUTS)
+@pytest.mark.parametrize("stored", [STORED, None, "!"], ids=["known", "unknown", "unusable"])
+def test_a_password_that_nobody_can_have_costs_the_same(computed, stored, typed):
+    """For accounts that exist and accounts that do not (CVE-2025-22234 was the difference)."""
+    assert CHEAP.verify(stored, typed) == (False, None, "bad_input")
+    assert [costs(hash) for hash in computed] == ["m=8,t=1,p=1"]
+
+
+@pytest.mark.parametrize(("stored", "reason"), [(None, "no_hash"), (STORED, "mismatch")])
+def test_an_unknown_user_costs_what_a_wrong_password_costs(computed, stored, reason):
+    """None stands for the hash of somebody who does not exist (CVE-2024-39329, CVE-2016-6210)."""
+    assert CHEAP.verify(stored, "not the password") == (False, None, reason)
+    assert [costs(hash) for hash in computed] == ["m=8,t=1,p=1"]
+
+
+def test_no_password_fits_the_decoy(computed):
+    """It is random bytes, others in each process, so even who reads this cannot log in as nobody."""
+    CHEAP.verify(None, PASSWORD)
+    Argon2(1, 8, 1).verify(None, PASSWORD)
+    one, other = computed
+
+    assert one != other
+    assert len(one) == len(STORED)
+
+
+@pytest.mark.parametrize("value", [None, b"bytes", 5, ["x"]])
+def test_a_password_that_is_no_text_is_a_mistake(value):
+    """Of the program, not of the visitor."""
+    for call in (CHEAP.hash, lambda value: CHEAP.verify(STORED, value), check_password):
+        with pytest.raises(TypeError, match="text"):
+            call(value)
+
+
+# Newer settings
+
+
+@pytest.mark.parametrize("newer", [Argon2(2, 8, 1), Argon2(1, 16, 1), Argon2(1, 16, 2)])
+def test_the_right_password_brings_old_hashes_up_to_date(newer):
+    """Hashes follow the settings, which are the operator's word, be they higher or lower."""
+    verified = newer.verify(STORED, PASSWORD)
+
+    assert verified.rehash is not None
+    assert newer.verify(verified.rehash, PASSWORD) == (True, None, "")
+    assert CHEAP.verify(verified.rehash, PASSWORD).rehash is not None
+
+
+def test_a_wrong_password_makes_no_new_hash():
+    """Or an attacker would choose the next password."""
+    assert Argon2(2, 8, 1).verify(STORED, "not the password").rehash is None
+
+
+@pytest.mark.parametrize("kind", [argon2.Type.I, argon2.Type.D])
+def test_the_elder_argon2_kinds_are_read_and_replaced(kind):
+    """Accounts may come from another program."""
+    stored = argon2.PasswordHasher(1, 8, 1, type=kind).hash(PASSWORD)
+
+    assert (CHEAP.verify(stored, PASSWORD).rehash or "").startswith("$argon2id$")
+    assert not CHEAP.verify(stored, "not the password")
+
+
+# New passwords
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "x" * 14 + "y",
+        "all lower case letters",
+        "083751937501947",
+        "\U0001f600" * 15,
+        "\u5bc6\u7801" * 8,
+        "a b c d e f g h",
+        "x" * 64,
+        "xy" * 512,
+    ],
+    ids=ascii,
+)
+def test_fifteen_characters_of_any_kind_are_enough(password):
+    """Code points are counted, nothing about their kinds is asked (NIST SP 800-63B-4 §3.1.1.2)."""
+    check_password(password)
+
+    assert CHEAP.verify(CHEAP.hash(password), password)
+
+
+@pytest.mark.parametrize(
+    ("password", "reason"),
+    [
+        ("", "too_short"),
+        ("fourteen chars", "too_short"),
+        ("\U0001f600" * 8, "too_short"),  # 32 bytes
+        ("e\u0301" * 14, "too_short"),  # 28 code points as typed, 14 characters
+        ("x" * 1025, "too_long"),
+        ("a tab\tin the midst", "invalid"),
+        ("a line break at the end\n", "invalid"),
+        ("a NUL\0in the midst of it", "invalid"),
+        ("half a \ud83d smiling face", "invalid"),
+    ],
+    ids=ascii,
+)
+def test_what_cannot_be_a_new_password_says_why(password, reason):
+    """With a code for programs and a text for people."""
+    with pytest.raises(PasswordRejected) as rejected:
+        check_password(password)
+
+    assert (rejected.value.reason, rejected.value.status) == (reason, 422)
+    assert password not in rejected.value.message or not password
+
+
+@pytest.mark.parametrize(
+    ("password", "reason"), [("x" * 1025, "too_long"), ("a\0b", "invalid"), ("half \ud83d", "invalid")], ids=ascii
+)
+def test_what_cannot_be_hashed_is_not_hashed(password, reason):
+    """`hash_password` refuses what `verify_password` would refuse, and no more."""
+    with pytest.raises(PasswordRejected) as rejected:
+        hash_password(password)
+
+    assert rejected.value.reason == reason
+    assert CHEAP.verify(CHEAP.hash("short"), "short")
+
+
+def test_a_policy_may_ask_for_another_length():
+    """From 8 on, which is for sites with a second factor."""
+    PasswordPolicy(minimum_length=8).check("8 signs.")
+
+    with pytest.raises(PasswordRejected, match="20"):
+        PasswordPolicy(minimum_length=20).check("only nineteen here!")
+
+
+@pytest.mark.parametrize("length", [7, 0, -1, 1025, None, "15", 15.0])
+def test_a_policy_below_eight_is_refused(length):
+    """ASVS 5.0 6.2.1."""
+    with pytest.raises(ConfigError, match="minimum_length"):
+        PasswordPolicy(minimum_length=length)
+
+
+def test_a_huge_password_costs_nothing():
+    """Its length is looked at before it is normalised: of 100,000 marks out of order that would take ten seconds."""
+    huge = "a" + "\u0315\u0300" * 50_000
+    began = time.monotonic()
+
+    assert not CHEAP.verify(STORED, huge)
+    for refuse in (CHEAP.hash, check_password):
+        with pytest.raises(PasswordRejected):
+            refuse(huge)
+    assert time.monotonic() - began < 1
+
+
+# Many at once
+
+
+class Crowd:
+    """Threads inside argon2, held there until they are let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go = threading.Event()
+        self._arrived = threading.Semaphore(0)
+        verify = argon2.PasswordHasher.verify
+
+        def held(hasher: argon2.PasswordHasher, hash: Any, password: Any) -> bool:
+            self._arrived.release()
+            assert self.go.wait(10)
+            return verify(hasher, hash, password)
+
+        monkeypatch.setattr(argon2.PasswordHasher, "verify", held)
+
+    def wait_for(self, count: int) -> None:
+        for _ in range(count):
+            assert self._arrived.acquire(timeout=10)
+
+    def is_joined(self) -> bool:
+        """Whether one more arrives soon."""
+        return self._arrived.acquire(timeout=0.05)
+
+
+@pytest.fixture
+def crowd(monkeypatch: pytest.MonkeyPatch) -> Crowd:
+    return Crowd(monkeypatch)
+
+
+def together(count: int, call: Callable[[], Any]) -> list[threading.Thread]:
+    threads = [threading.Thread(target=call, daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_no_more_are_checked_at_once_than_the_memory_allows(crowd):
+    """The rest waits: neither a flood of logins nor of unknown names eats the server's memory."""
+    hasher = Argon2(1, 8, 1, memory_budget=3 * 8 * 1024)
+    threads = together(2, lambda: hasher.verify(STORED, PASSWORD)) + together(3, lambda: hasher.verify(None, PASSWORD))
+    crowd.wait_for(3)
+
+    assert not crowd.is_joined()
+    crowd.go.set()
+    crowd.wait_for(2)
+    for thread in threads:
+        thread.join(10)
+
+
+def test_a_hash_takes_the_share_that_it_asks_for(crowd):
+    """One made at higher costs leaves room for fewer beside it."""
+    hasher = Argon2(1, 8, 1, memory_budget=3 * 8 * 1024)
+    larger = Argon2(1, 24, 1).hash(PASSWORD)
+    threads = together(1, lambda: hasher.verify(larger, PASSWORD))
+    crowd.wait_for(1)
+    threads += together(1, lambda: hasher.verify(STORED, PASSWORD))
+
+    assert not crowd.is_joined()
+    crowd.go.set()
+    crowd.wait_for(1)
+    for thread in threads:
+        thread.join(10)
+
+
+def test_who_waits_too_long_is_told_to_come_again(crowd, monkeypatch):
+    """503, and after how many seconds. When the memory is free again, all is as before."""
+    monkeypatch.setattr(passwords, "PATIENCE", 0.01)
+    hasher = Argon2(1, 8, 1, memory_budget=8 * 1024)
+    threads = together(1, lambda: hasher.verify(STORED, PASSWORD))
+    crowd.wait_for(1)
+
+    for call in (lambda: hasher.verify(None, PASSWORD), lambda: hasher.hash(PASSWORD)):
+        with pytest.raises(Busy) as busy:
+            call()
+        assert busy.value.status == 503
+        assert busy.value.retry_after is not None
+    crowd.go.set()
+    threads[0].join(10)
+    assert hasher.verify(STORED, PASSWORD)
+
+
+def test_a_right_password_is_right_even_if_there_is_no_memory_for_a_new_hash(monkeypatch):
+    """The next login brings it up to date; this one must not fail for it."""
+    monkeypatch.setattr(passwords, "PATIENCE", 0.01)
+    hasher = Argon2(2, 8, 1, memory_budget=8 * 1024)
+    verify = argon2.PasswordHasher.verify
+
+    def leave_no_memory(*args: Any) -> bool:
+        hasher._memory._free -= 1
+        return verify(*args)
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", leave_no_memory)
+
+    assert hasher.verify(STORED, PASSWORD) == (True, None, "")
+
+
+def test_answers_of_one_thread_never_reach_another():
+    """Right and wrong passwords of sixteen people, fifty times each, all at once (CVE-2013-1895)."""
+    people = [(CHEAP.hash(f"the password of number {n}"), f"the password of number {n + n % 2}") for n in range(16)]
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda person: [bool(CHEAP.verify(*person)) for _ in range(50)], people))
+
+    assert answers == [[n % 2 == 0] * 50 for n in range(16)]
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"time_cost": 0},
+        {"memory_cost": 7},
+        {"parallelism": 0},
+        {"memory_cost": "19456"},
+        {"time_cost": True},
+        {"memory_cost": 8, "parallelism": 2},
+        {"memory_budget": 19456 * 1024 - 1},
+        {"memory_budget": 2.5e8},
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_work_are_refused(settings):
+    """When the object is built, not at the first login."""
+    with pytest.raises(ConfigError, match="Argon2"):
+        Argon2(**settings)
+
+
+def test_settings_are_values():
+    """They print and compare as what they are, without a hash or a lock in sight."""
+    assert Argon2() == Argon2(2, 19456, 1)
+    assert repr(CHEAP) == "Argon2(time_cost=1, memory_cost=8, parallelism=1, memory_budget=268435456)"

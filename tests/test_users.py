@@ -1,0 +1,117 @@
+"""Tables of accounts: each keeps the contract, and SQLite's also what a file promises."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from users_contract import UsersContract
+
+from sessionware import ConfigError, SQLiteStore, StoreUnavailable, UsernameTaken
+from sessionware.auth import MemoryUsers, SQLiteUsers, Users
+
+
+class TestMemoryUsers(UsersContract):
+    def make_users(self) -> Users:
+        return MemoryUsers()
+
+
+class TestSQLiteUsers(UsersContract):
+    @pytest.fixture(autouse=True)
+    def _directory(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "app.db"
+
+    def make_users(self) -> Users:
+        return SQLiteUsers(self.path)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "app.db"
+
+
+def test_accounts_outlast_the_process(path):
+    """Another one that opens the file finds them."""
+    user = SQLiteUsers(path).add("ada", "Ada", "hash", {"n": 1})
+
+    assert SQLiteUsers(path).find("ada") == user
+
+
+def test_two_that_share_a_file_share_its_names(path):
+    """As processes do: who comes second is told, and sees what the first one changed."""
+    one, other = SQLiteUsers(path), SQLiteUsers(path)
+    user = one.add("ada", "Ada", "hash", {})
+
+    with pytest.raises(UsernameTaken):
+        other.add("ada", "Ada", "hash", {})
+    other.set_active(user.id, False)
+    assert (found := one.get(user.id)) is not None
+    assert not found.is_active
+
+
+def test_accounts_and_sessions_live_in_one_file(path):
+    """Or in two."""
+    store, users = SQLiteStore(path), SQLiteUsers(path)
+    user = users.add("ada", "Ada", "hash", {})
+
+    assert store.scan() == []
+    assert users.find("ada") == user
+
+
+def test_the_file_is_for_its_owner_only(path):
+    """It holds password hashes, and what people gave when they registered."""
+    SQLiteUsers(path).add("ada", "Ada", "hash", {})
+
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+def test_a_closed_table_opens_again_when_it_is_used(path):
+    """Closing is for tidy programs, not a trap."""
+    users = SQLiteUsers(path)
+    users.add("ada", "Ada", "hash", {})
+    users.close()
+
+    assert users.find("ada") is not None
+
+
+def test_what_the_medium_cannot_do_is_unavailable(path):
+    """Every method says so, with the cause; none says that there is nobody."""
+    users = SQLiteUsers(path)
+    users.close()
+    path.write_bytes(b"no database any more" * 1000)
+
+    calls = [
+        lambda: users.find("ada"),
+        lambda: users.get("x"),
+        lambda: users.add("ada", "Ada", None, {}),
+        lambda: users.set_password("x", "y", expect=None, bump=True),
+        lambda: users.set_active("x", False),
+        lambda: users.rename("x", "ada", "Ada"),
+        lambda: users.delete("x"),
+    ]
+    for call in calls:
+        with pytest.raises(StoreUnavailable) as failed:
+            call()
+        assert failed.value.__cause__ is not None
+
+
+def test_a_path_that_can_hold_nothing_is_refused(tmp_path):
+    """When the object is built."""
+    with pytest.raises(ConfigError):
+        SQLiteUsers(tmp_path / "nowhere" / "app.db")
+    with pytest.raises(ConfigError, match="MemoryUsers"):
+        SQLiteUsers(":memory:")
+
+
+def test_every_thread_may_use_it(path):
+    """Servers have many."""
+    users = SQLiteUsers(path)
+    threads = [threading.Thread(target=lambda n=n: users.add(f"user{n}", f"User{n}", None, {})) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert all(users.find(f"user{n}") for n in range(8))

@@ -1,0 +1,268 @@
+"""What a table of accounts promises, as tests: subclass `UsersContract`, and say how to make an empty one."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from sessionware import UsernameTaken
+from sessionware.auth import User, Users
+
+THREADS = 32
+
+
+class UsersContract:
+    """One test for each promise of `sessionware.auth.Users`."""
+
+    def make_users(self) -> Users:
+        """A table with nobody in it."""
+        raise NotImplementedError("define make_users(self) so that it returns an empty table of accounts")
+
+    @pytest.fixture
+    def users(self) -> Users:
+        return self.make_users()
+
+    # add, find, get
+
+    def test_what_was_added_is_found_by_its_key_and_by_its_id(self, users: Users) -> None:
+        """With all that was given, active, and at version 1."""
+        user = users.add("ada", "Ada", "hash", {"email": "ada@example.org", "tags": ["x", 1, None]})
+
+        assert users.find("ada") == users.get(user.id) == user
+        assert (user.key, user.username, user.password_hash) == ("ada", "Ada", "hash")
+        assert (user.version, user.is_active) == (1, True)
+        assert dict(user.data) == {"email": "ada@example.org", "tags": ["x", 1, None]}
+
+    def test_nobody_is_found_by_what_nobody_has(self, users: Users) -> None:
+        """Neither by another key, nor by a key's other spelling, nor by a key in the place of an id."""
+        user = users.add("ada", "Ada", "hash", {})
+
+        assert [users.find(key) for key in ("bob", "Ada", "", "%", user.id)] == [None] * 5
+        assert [users.get(id) for id in ("ada", "", user.id.upper() + "0")] == [None] * 3
+
+    def test_an_account_may_have_no_password(self, users: Users) -> None:
+        """Nobody logs in to it by one."""
+        user = users.add("ada", "Ada", None, {})
+
+        assert users.get(user.id) == user
+        assert user.password_hash is None
+
+    def test_ids_are_random(self, users: Users) -> None:
+        """128 bits each, so that they tell nothing and are never given again."""
+        ids = {users.add(f"user{n}", f"user{n}", None, {}).id for n in range(20)}
+
+        assert len(ids) == 20
+        assert all(len(bytes.fromhex(id)) == 16 for id in ids)
+
+    def test_a_key_that_is_there_is_taken(self, users: Users) -> None:
+        """And the account that has it stays as it is."""
+        user = users.add("ada", "Ada", "hash", {"n": 1})
+
+        with pytest.raises(UsernameTaken):
+            users.add("ada", "ADA", "other", {"n": 2})
+        assert users.find("ada") == user
+
+    def test_of_many_who_add_one_key_at_once_one_wins(self, users: Users) -> None:
+        """Whichever thread it is; the others are told that it is taken."""
+        start = threading.Barrier(THREADS)
+        added: list[User] = []
+        refused: list[int] = []
+
+        def add(number: int) -> None:
+            start.wait(30)
+            try:
+                added.append(users.add("ada", f"Ada{number}", "hash", {}))
+            except UsernameTaken:
+                refused.append(number)
+
+        threads = [threading.Thread(target=add, args=(n,), daemon=True) for n in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+
+        assert (len(added), len(refused)) == (1, THREADS - 1)
+        assert users.find("ada") == added[0]
+
+    def test_data_comes_back_as_json_does(self, users: Users) -> None:
+        """Whatever the medium; and it is a copy of its own."""
+        given: dict[str, Any] = {"nested": {"list": [1, 2.5, True, None, "\u00e9\U0001f600"]}, "pair": (1, 2)}
+        user = users.add("ada", "Ada", None, given)
+        given["nested"]["list"].clear()
+
+        expected = {"nested": {"list": [1, 2.5, True, None, "\u00e9\U0001f600"]}, "pair": [1, 2]}
+        assert dict(user.data) == expected
+        assert (found := users.get(user.id)) is not None
+        assert dict(found.data) == expected
+
+    @pytest.mark.parametrize("value", [{1, 2}, b"x", object(), float("nan")], ids=["set", "bytes", "object", "nan"])
+    def test_data_that_is_no_json_is_refused(self, users: Users, value: object) -> None:
+        """With nobody added."""
+        with pytest.raises(TypeError, match="JSON"):
+            users.add("ada", "Ada", None, {"x": value})
+
+        assert users.find("ada") is None
+
+    # set_password
+
+    def test_a_password_is_changed_if_it_is_what_is_expected(self, users: Users) -> None:
+        """The version goes up only if it is asked to."""
+        user = users.add("ada", "Ada", "one", {"n": 1})
+
+        assert users.set_password(user.id, "two", expect="one", bump=False) is True
+        assert self._state(users, user) == ("two", 1)
+        assert users.set_password(user.id, "three", expect="two", bump=True) is True
+        assert self._state(users, user) == ("three", 2)
+        assert users.find("ada") == users.get(user.id)
+
+    def test_a_password_that_is_not_what_is_expected_stays(self, users: Users) -> None:
+        """Somebody else was faster: what they wrote holds, and the version too."""
+        user = users.add("ada", "Ada", "one", {})
+
+        for expect in ("other", None, "", "ONE"):
+            assert users.set_password(user.id, "two", expect=expect, bump=True) is False
+        assert self._state(users, user) == ("one", 1)
+
+    def test_having_no_password_can_be_expected(self, users: Users) -> None:
+        """And a password can be taken away."""
+        user = users.add("ada", "Ada", None, {})
+
+        assert users.set_password(user.id, "one", expect="", bump=True) is False
+        assert users.set_password(user.id, "one", expect=None, bump=True) is True
+        assert users.set_password(user.id, None, expect="one", bump=True) is True
+        assert self._state(users, user) == (None, 3)
+
+    def test_the_same_password_can_be_set_to_raise_the_version(self, users: Users) -> None:
+        """Which is how all sessions of an account end."""
+        user = users.add("ada", "Ada", "one", {})
+
+        assert users.set_password(user.id, "one", expect="one", bump=True) is True
+        assert self._state(users, user) == ("one", 2)
+
+    def test_of_many_who_change_a_password_at_once_one_wins(self, users: Users) -> None:
+        """The others expected what is not there any more."""
+        user = users.add("ada", "Ada", "one", {})
+        start = threading.Barrier(THREADS)
+        won: list[int] = []
+
+        def change(number: int) -> None:
+            start.wait(30)
+            if users.set_password(user.id, f"hash {number}", expect="one", bump=True):
+                won.append(number)
+
+        threads = [threading.Thread(target=change, args=(n,), daemon=True) for n in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+
+        assert len(won) == 1
+        assert self._state(users, user) == (f"hash {won[0]}", 2)
+
+    # set_active
+
+    def test_disabling_ends_sessions_for_good(self, users: Users) -> None:
+        """The version goes up, so that enabling the account again does not bring them back."""
+        user = users.add("ada", "Ada", "one", {})
+
+        assert users.set_active(user.id, False) is True
+        assert (disabled := users.get(user.id)) is not None
+        assert (disabled.is_active, disabled.version) == (False, 2)
+        assert users.set_active(user.id, True) is True
+        assert (enabled := users.get(user.id)) is not None
+        assert (enabled.is_active, enabled.version) == (True, 2)
+        assert users.find("ada") == enabled
+
+    def test_enabling_what_is_enabled_changes_nothing(self, users: Users) -> None:
+        """It would log people out for nothing."""
+        user = users.add("ada", "Ada", "one", {})
+
+        assert users.set_active(user.id, True) is True
+        assert users.get(user.id) == user
+
+    # rename
+
+    def test_a_renamed_account_is_found_by_its_new_key_only(self, users: Users) -> None:
+        """All else stays but the version, for sessions carry the old name."""
+        user = users.add("ada", "Ada", "one", {"n": 1})
+
+        assert users.rename(user.id, "lovelace", "Lovelace") is True
+        assert users.find("ada") is None
+        assert (renamed := users.find("lovelace")) is not None
+        assert (renamed.id, renamed.username, renamed.version) == (user.id, "Lovelace", 2)
+        assert (renamed.password_hash, renamed.data) == (user.password_hash, user.data)
+
+    def test_an_account_can_be_renamed_to_another_spelling_of_its_name(self, users: Users) -> None:
+        """Its own key is not taken."""
+        user = users.add("ada", "Ada", None, {})
+
+        assert users.rename(user.id, "ada", "ADA") is True
+        assert (renamed := users.find("ada")) is not None
+        assert renamed.username == "ADA"
+
+    def test_a_name_that_somebody_has_cannot_be_given_to_another(self, users: Users) -> None:
+        """Neither account changes."""
+        ada, bob = users.add("ada", "Ada", None, {}), users.add("bob", "Bob", None, {})
+
+        with pytest.raises(UsernameTaken):
+            users.rename(bob.id, "ada", "Ada")
+        assert (users.find("ada"), users.find("bob")) == (ada, bob)
+
+    def test_a_name_that_was_given_up_is_free(self, users: Users) -> None:
+        """By renaming or by deleting; the new account has nothing of the old one."""
+        old = users.add("ada", "Ada", "one", {"n": 1})
+        users.rename(old.id, "lovelace", "Lovelace")
+        new = users.add("ada", "Ada", None, {})
+        users.delete(new.id)
+        newest = users.add("ada", "Ada", None, {})
+
+        assert len({old.id, new.id, newest.id}) == 3
+        assert users.find("ada") == newest
+
+    # delete
+
+    def test_a_deleted_account_is_gone(self, users: Users) -> None:
+        """True for the one call that did it. Others stay."""
+        ada, bob = users.add("ada", "Ada", "one", {}), users.add("bob", "Bob", "two", {})
+
+        assert [users.delete(ada.id), users.delete(ada.id)] == [True, False]
+        assert (users.find("ada"), users.get(ada.id)) == (None, None)
+        assert users.get(bob.id) == bob
+
+    def test_what_names_nobody_changes_nothing(self, users: Users) -> None:
+        """Each says False, even where the new name is taken."""
+        ada = users.add("ada", "Ada", "one", {})
+
+        assert users.set_password("0" * 32, "two", expect="one", bump=True) is False
+        assert users.set_active("0" * 32, False) is False
+        assert users.rename("0" * 32, "bob", "Bob") is False
+        assert users.rename("0" * 32, "ada", "Ada") is False
+        assert users.delete("0" * 32) is False
+        assert users.find("ada") == ada
+
+    # User
+
+    def test_an_account_shows_no_hash_and_no_data(self, users: Users) -> None:
+        """It is printed into logs."""
+        user = users.add("ada", "Ada", "$argon2id$secret", {"email": "ada@example.org"})
+
+        assert "argon2" not in repr(user)
+        assert "example.org" not in repr(user)
+        assert "Ada" in repr(user)
+
+    def test_an_account_cannot_be_changed_in_the_hand(self, users: Users) -> None:
+        """It is what was read; its table changes it. So it can be in a set."""
+        user = users.add("ada", "Ada", None, {"n": 1})
+
+        with pytest.raises(AttributeError):
+            user.is_active = False  # type: ignore[misc]
+        with pytest.raises(TypeError):
+            user.data["n"] = 2  # type: ignore[index]
+        assert users.get(user.id) in {user}
+
+    @staticmethod
+    def _state(users: Users, user: User) -> tuple[str | None, int] | None:
+        found = users.get(user.id)
+        return None if found is None else (found.password_hash, found.version)
