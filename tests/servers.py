@@ -38,14 +38,8 @@ COMMANDS = {
     "waitress": [*_PROBE, "waitress", "{fd}"],
     "gunicorn-sync": [*_GUNICORN, "--worker-class=sync", "probe:site()"],
     "gunicorn-gthread": [*_GUNICORN, "--worker-class=gthread", "--threads=4", "probe:site()"],
-    "gunicorn-preload": [
-        *_GUNICORN,
-        "--preload",
-        "--workers=2",
-        "--worker-class=gthread",
-        "--threads=4",
-        "probe:site()",
-    ],
+    # Its workers use the store in the thread that forked: the one in which their parent has the file open.
+    "gunicorn-preload": [*_GUNICORN, "--preload", "--workers=2", "--worker-class=sync", "probe:site()"],
 }
 
 #: Headers that are the server's own business.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import types
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -319,6 +320,30 @@ def test_what_was_seen_is_forgotten_when_somebody_else_logs_in_or_out(site, ada)
     assert site.logged_in("Ada").do(view) == [ada, bob, None]
 
 
+def test_what_was_seen_is_forgotten_when_somebody_else_is_logged_in_by_hand(site, ada):
+    """What counts is whose session it is."""
+    bob = site.register("Bob")
+
+    def view(environ):
+        site.auth.user(environ)
+        get_session(environ).log_in("Bob", user_id=bob.id, user_version=bob.version)
+        return site.auth.user(environ)
+
+    assert site.logged_in("Ada").do(view) == bob
+
+
+def test_a_disabled_account_is_nobody_whatever_its_version(site, ada):
+    """A table of one's own may know of no versions. It holds for a login that is just being stored, too."""
+    here, there = site.logged_in("Ada"), site.browser()
+    find = site.users.behind.get
+    site.users.behind.get = lambda id: replace(find(id), is_active=False)
+
+    there.do(lambda environ: site.auth.login(environ, "Ada", PASSWORD))
+
+    assert "session" not in there.cookies
+    assert here.who() is None
+
+
 def test_an_account_is_seen_as_it_is_now(site, ada):
     """A new hash by newer settings, for one, ends no session."""
     browser = site.logged_in("Ada")
@@ -424,11 +449,11 @@ def test_a_logout_everywhere_ends_all_sessions_of_the_user_and_nobody_elses(site
 
     here.do(lambda environ: site.auth.logout(environ, everywhere=True))
 
+    assert {event.session_id for event in site.told("ended")} == handles
+    assert [browser.do(lambda environ: get_session(environ).username) for browser in (here, there)] == [None, None]
     assert (here.who(), there.who(), bob.who()) == (None, None, "Bob")
-    assert there.do(lambda environ: get_session(environ).username) is None
     assert (now := site.users.get(ada.id)) is not None
     assert (now.version, now.password_hash) == (ada.version + 1, ada.password_hash)
-    assert {event.session_id for event in site.told("ended")} == handles
     assert len(site.told("session.revoked")) == 1
     assert site.logged_in("Ada").who() == "Ada"
 

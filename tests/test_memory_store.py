@@ -55,7 +55,7 @@ def test_a_full_store_drops_expired_records_first():
 
 def test_a_full_store_takes_the_clock_as_it_is_now():
     """A clock that was wrong for a moment and was put right does not make live records count as expired."""
-    store = store_of(2, record("a", LATER), record("b", LATER - 1))
+    store = store_of(2, record("a", LATER), record("b", LATER - 60))
     store.load(record("a").id, LATER + 3600)
     store.load(record("a").id, NOW)
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from sessionware.sqlitedb import Database, Schema
 
 NOW = int(time.time())
 ALICE = b"alice".ljust(16)
+NOBODY = 65534
 NOTES = Schema("notes", 1, ("CREATE TABLE sessionware_notes (text)",))
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc for open files")
@@ -142,18 +144,27 @@ def test_a_file_of_something_else_is_refused_and_left_alone(path):
     assert path.read_text().startswith("Dear diary")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+@needs_fork
 @pytest.mark.parametrize("locked", ["directory", "file"])
-def test_a_path_without_permission_is_a_mistake(path, locked):
+def test_a_path_without_permission_is_a_mistake(locked):
     """SQLite needs to write the file and to make others beside it."""
-    SQLiteStore(path).close()
-    target, mode = (path.parent, 0o500) if locked == "directory" else (path, 0o400)
-    target.chmod(mode)
-    try:
+
+    def open_without_permission():
+        if os.geteuid() == 0:
+            os.setuid(NOBODY)  # root may write everywhere
+        path = folder / "sessions.db"
+        SQLiteStore(path).close()
+        target, mode = (folder, 0o500) if locked == "directory" else (path, 0o400)
+        target.chmod(mode)
         with pytest.raises(ConfigError, match="let this process"):
             SQLiteStore(path)
-    finally:
         target.chmod(0o700)
+
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        assert exit_code(fork(open_without_permission)) == 0
 
 
 def test_a_file_that_vanishes_is_an_outage_and_not_made_anew(store, path):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
-from users_contract import UsersContract
+from users_contract import UsersContract, race
 
 from sessionware import ConfigError, SQLiteStore, StoreUnavailable, UsernameTaken
 from sessionware.auth import MemoryUsers, SQLiteUsers, Users
@@ -25,6 +26,27 @@ class TestSQLiteUsers(UsersContract):
 
     def make_users(self) -> Users:
         return SQLiteUsers(self.path)
+
+
+class Slow(str):
+    """A key that lets other threads run while it is looked up."""
+
+    def __hash__(self):
+        time.sleep(0)
+        return super().__hash__()
+
+
+def test_nobody_comes_between_the_look_and_the_entry():
+    """In memory a race is over so soon that the contract would hardly notice a gap."""
+    users = MemoryUsers()
+
+    def add(number: int) -> bool:
+        try:
+            return bool(users.add(Slow("ada"), f"Ada {number}", None, {}))
+        except UsernameTaken:
+            return False
+
+    assert sum(race(add)) == 1
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 from unicodedata import category, normalize
 
 import argon2
-from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from argon2.exceptions import VerificationError, VerifyMismatchError
 
 from ..errors import Busy, ConfigError, PasswordRejected
 
@@ -261,10 +261,7 @@ def _parameters(stored: str | None) -> argon2.Parameters:
     """What a stored hash asks for, read before argon2 sees it. Raises `_UnusableHash`."""
     if not isinstance(stored, str) or len(stored) > _MAX_STORED_CHARACTERS or not _is_phc(stored):
         raise _UnusableHash
-    try:
-        parameters = argon2.extract_parameters(stored)
-    except InvalidHashError:
-        raise _UnusableHash from None
+    parameters = argon2.extract_parameters(stored)
     if parameters.time_cost > _MAX_TIME_COST or parameters.parallelism > _MAX_PARALLELISM:
         raise _UnusableHash
     return parameters
