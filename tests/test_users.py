@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 import threading
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,21 +28,19 @@ class TestSQLiteUsers(UsersContract):
         return SQLiteUsers(self.path)
 
 
-class Slow(str):
-    """A key that lets other threads run while it is looked up."""
-
-    def __hash__(self):
-        time.sleep(0)
-        return super().__hash__()
-
-
 def test_nobody_comes_between_the_look_and_the_entry():
-    """In memory a race is over so soon that the contract would hardly notice a gap."""
-    users = MemoryUsers()
+    """In memory a race is over so soon that the contract would hardly notice a gap, so here one thread waits in it."""
+    users, both_look = MemoryUsers(), threading.Barrier(2)
+
+    class Key(str):
+        def __hash__(self):
+            with suppress(threading.BrokenBarrierError):
+                both_look.wait(0.1)  # for a second thread, which is not let in meanwhile
+            return super().__hash__()
 
     def add(number: int) -> bool:
         try:
-            return bool(users.add(Slow("ada"), f"Ada {number}", None, {}))
+            return bool(users.add(Key("ada"), f"Ada {number}", None, {}))
         except UsernameTaken:
             return False
 
