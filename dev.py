@@ -4,6 +4,7 @@
     python3 dev.py example [--port N]     serve the example site on this machine
     python3 dev.py test [PYTEST ARGS]     every check and every test
     python3 dev.py matrix [PYTEST ARGS]   the tests under each Python found here, and with the oldest dependencies
+    python3 dev.py fuzz [COUNT [SEED]]    damaged cookies, rows and forms, a million of them
     python3 dev.py docs                   copy the example files into the pages that show them
 
 The first run makes a virtual environment in .venv; later ones reuse it until pyproject.toml or the Python changes.
@@ -40,7 +41,7 @@ INCLUDE = re.compile(
 
 
 def main(arguments: list[str]) -> int:
-    commands = {"example": example, "test": test, "matrix": matrix, "docs": docs}
+    commands = {"example": example, "test": test, "matrix": matrix, "fuzz": fuzz, "docs": docs}
     name, *rest = arguments or ["help"]
     if name not in commands:
         print((__doc__ or "").strip())
@@ -78,6 +79,11 @@ def matrix(arguments: list[str]) -> int:
     for name, status in results.items():
         print(f"{'passed' if status == 0 else 'FAILED'}  Python {name}")
     return 1 if any(results.values()) else 0
+
+
+def fuzz(arguments: list[str]) -> int:
+    """The long version of tests/test_fuzz.py."""
+    return run(environment(VENV), str(ROOT / "tests" / "fuzz.py"), *arguments)
 
 
 def docs(_arguments: list[str]) -> int:
