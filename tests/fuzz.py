@@ -3,7 +3,7 @@
     python3 dev.py fuzz 1000000
 
 Each case takes something that is right and damages it, or makes it up. No answer may be a server error, and a cookie
-cookie that does not open may not reach the store. Every case follows from the seed and its number, to be had again.
+that does not open may not reach the store. Every case follows from the seed and its number, to be had again.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ LAYERS = """
     auth.pages
     auth.login
     auth.passwords  auth.sqlite_users  auth.page_html  auth.redirects
+    auth.user_sessions
     auth.users
     middleware
     session  reply

@@ -14,6 +14,7 @@ from .page_html import Page
 from .passwords import Argon2, PasswordPolicy, Verified, check_password, hash_password, verify_password
 from .redirects import safe_next
 from .sqlite_users import SQLiteUsers
+from .user_sessions import UserSession
 from .users import MemoryUsers, User, Users
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "PasswordPolicy",
     "SQLiteUsers",
     "User",
+    "UserSession",
     "Users",
     "Verified",
     "check_password",

@@ -26,6 +26,7 @@ from ..session import ENVIRON_KEY, Session, get_environ, get_session
 from ..stores.base import Store
 from ..usernames import MAX_CHARACTERS, username_key
 from .passwords import DEFAULT_HASHER, DEFAULT_POLICY, Hasher, PasswordPolicy, Verified
+from .user_sessions import UserSession, sessions_of
 from .users import User, Users
 
 _USER_KEY = "sessionware.user"
@@ -135,6 +136,45 @@ class Auth:
             raise NotLoggedIn
         return user
 
+    # The account's owner, looking after it
+
+    def sessions(self, request: Any) -> list[UserSession]:
+        """Where the user of this request is logged in, this session among them. Raises `NotLoggedIn`."""
+        user = self.require(request)
+        return sessions_of(user, self._records, get_session(request, self._environ_key).id)
+
+    def end_session(self, request: Any, id: str) -> bool:
+        """End one session of this request's user, by the handle that `sessions` gave. False if it is none of theirs.
+
+        Raises `NotLoggedIn` and `CrossOriginRefused`.
+        """
+        self._own_session(request)
+        mine = next((session for session in self.sessions(request) if session.id == id), None)
+        if mine is not None and mine.is_current:
+            self.logout(request)
+        return mine is not None and (mine.is_current or self._end_one(id))
+
+    def end_other_sessions(self, request: Any) -> int:
+        """End all sessions of this request's user but this one, and return how many there were.
+
+        Raises `NotLoggedIn` and `CrossOriginRefused`.
+        """
+        self._own_session(request)
+        return sum(self._end_one(session.id) for session in self.sessions(request) if not session.is_current)
+
+    def delete(self, request: Any, password: str) -> None:
+        """Erase the account of this request's user, and end its sessions everywhere. The password is asked once more.
+
+        What else belongs to the account is the application's to erase; `user.id` is its key. Raises `NotLoggedIn`,
+        `LoginFailed`, `CrossOriginRefused` and `Busy`.
+        """
+        self._own_session(request)
+        user = self.verify(self.require(request).username, password, client=self._address(request))
+        self._users.delete(user.id)
+        self._end_records(user.id)
+        get_session(request, self._environ_key).invalidate()
+        self._tell("account.deleted", request, user=user)
+
     # In two steps, for a second factor in between
 
     def verify(self, username: str, password: str, *, client: str = "") -> User:
@@ -209,10 +249,18 @@ class Auth:
         while (user := self._users.get(user_id)) is not None:
             if self._users.set_password(user_id, user.password_hash, expect=user.password_hash, bump=True):
                 break
-        for stored in self._records.owned_by(user_id=user_id):
-            if self._records.end(stored.record.id):
-                self._events.tell("ended", session_id=stored.record.id.hex(), user_id=user_id)
+        self._end_records(user_id)
         self._events.tell("session.revoked", user_id=user_id)
+
+    def _end_records(self, user_id: str) -> None:
+        for stored in self._records.owned_by(user_id=user_id):
+            self._end_one(stored.record.id.hex())
+
+    def _end_one(self, id: str) -> bool:
+        has_ended = self._records.end(bytes.fromhex(id))
+        if has_ended:
+            self._events.tell("ended", session_id=id)
+        return has_ended
 
     def _account(self, username: str, key: str | None, user: User | None) -> str:
         """What events call an account. People type passwords into the name field: only a name that exists is told."""
