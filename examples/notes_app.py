@@ -19,7 +19,7 @@ from pathlib import Path
 import notes_pages as pages
 from webob import Request, Response
 
-from sessionware import SessionMiddleware, SQLiteStore, get_session
+from sessionware import LoginFailed, SessionMiddleware, SQLiteStore, get_session
 from sessionware.auth import Auth, AuthPages, SQLiteUsers, safe_next
 
 HERE = Path(__file__).parent
@@ -57,6 +57,10 @@ class Notebook:
             "/notes": {"POST": self.add_note},
             "/notes/delete": {"POST": self.delete_note},
             "/theme": {"POST": self.choose_theme},
+            "/account": {"GET": self.account},
+            "/account/end": {"POST": self.end_session},
+            "/account/end-others": {"POST": self.end_other_sessions},
+            "/account/delete": {"POST": self.delete_account},
             "/style.css": {"GET": self.style},
             "/theme.css": {"GET": self.theme},
         }
@@ -113,6 +117,30 @@ class Notebook:
             get_session(request).flash("The note is gone.")
         return see_other(request, "/")
 
+    def account(self, request, error="", status=200):
+        user, session = self.auth.require(request), get_session(request)
+        return html(pages.account(user.username, self.auth.sessions(request), session.pop_flash(), error), status)
+
+    def end_session(self, request):
+        if self.auth.end_session(request, request.POST.get("id", "")):
+            get_session(request).flash("That session is over.")
+        return see_other(request, "/account")
+
+    def end_other_sessions(self, request):
+        count = self.auth.end_other_sessions(request)
+        get_session(request).flash(f"Logged out in {count} other place{'' if count == 1 else 's'}.")
+        return see_other(request, "/account")
+
+    def delete_account(self, request):
+        user = self.auth.require(request)
+        try:
+            self.auth.delete(request, request.POST.get("password", ""))
+        except LoginFailed:
+            return self.account(request, error="That is not your password.", status=403)
+        self.notes.delete_all(user.id)
+        get_session(request).flash("Your account and your notes are gone.")
+        return see_other(request, "/")
+
     def choose_theme(self, request):
         theme = request.POST.get("theme")
         if theme in ("light", "dark"):
@@ -156,6 +184,10 @@ class Notes:
     def delete(self, user_id, id):
         with self.open() as connection:
             return connection.execute("DELETE FROM notes WHERE user_id = ? AND id = ?", (user_id, id)).rowcount == 1
+
+    def delete_all(self, user_id):
+        with self.open() as connection:
+            connection.execute("DELETE FROM notes WHERE user_id = ?", (user_id,))
 
     @contextmanager
     def open(self):

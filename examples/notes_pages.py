@@ -72,6 +72,33 @@ def notebook(username, notes, visits, messages, *, text="", error=""):
     )
 
 
+def account(username, sessions, messages, error=""):
+    listed = "\n".join(map(_session, sessions))
+    others = len(sessions) > 1
+    end_others = """<form method="post" action="/account/end-others">
+<button class="button plain">Log out everywhere else</button>
+</form>"""
+    return layout(
+        "Your account",
+        f"""{_messages(messages)}<h1>Your account</h1>
+<section aria-labelledby="sessions">
+<h2 id="sessions">Where you are logged in</h2>
+{listed}
+{end_others if others else ""}</section>
+<section class="card danger" aria-labelledby="delete">
+<h2 id="delete">Delete your account</h2>
+<p>Your notes go with it, at once and for good.</p>
+<form method="post" action="/account/delete">
+{_error(error)}<label for="password">Your password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required{_invalid(error)}>
+<button class="button">Delete account and notes</button>
+</form>
+</section>""",
+        username=username,
+        is_error=bool(error),
+    )
+
+
 def message(title, text):
     return layout(
         title, f'<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n<p><a href="/">Back to the notebook</a></p>'
@@ -122,7 +149,7 @@ def _theme_form():
 def _account(username):
     if username is None:
         return '<a href="/login">Log in</a>'
-    return f"""<span class="who">{escape(username)}</span>
+    return f"""<a class="who" href="/account">{escape(username)}</a>
 <form method="post" action="/logout"><button class="link">Log out</button></form>"""
 
 
@@ -136,24 +163,48 @@ def _visits(visits):
 
 
 def _note_form(text, error):
-    state = ' aria-invalid="true" aria-describedby="error"' if error else ""
     return f"""<form class="card" method="post" action="/notes">
 <label for="text">New note</label>
-{_error(error)}<textarea id="text" name="text" rows="3"{state}>{escape(text)}</textarea>
+{_error(error)}<textarea id="text" name="text" rows="3"{_invalid(error)}>{escape(text)}</textarea>
 <button class="button">Save</button>
 </form>"""
 
 
 def _note(id, text, written_at):
-    written = datetime.fromtimestamp(written_at, timezone.utc)
     return f"""<article class="card note">
 <p class="text">{escape(text)}</p>
 <footer>
-<time datetime="{written.isoformat()}">{written:%d %B %Y, %H:%M} UTC</time>
+{_time(written_at)}
 <form method="post" action="/notes/delete"><button class="link" name="id" value="{escape(id)}"
  aria-label="Delete the note: {escape(text[:40])}">Delete</button></form>
 </footer>
 </article>"""
+
+
+def _session(session):
+    if session.is_current:
+        end = "<strong>This browser</strong>"
+    else:
+        end = f"""<form method="post" action="/account/end"><button class="link" name="id" value="{escape(session.id)}"
+ aria-label="End the session that began on {_moment(session.authenticated_at)}">End</button></form>"""
+    seen = f", used until {_moment(session.seen_at)}" if session.seen_at else ""
+    return f"""<article class="card note">
+<footer><span>Since {_time(session.authenticated_at)}{seen}</span>
+{end}</footer>
+</article>"""
+
+
+def _time(seconds):
+    written = datetime.fromtimestamp(seconds, timezone.utc)
+    return f'<time datetime="{written.isoformat()}">{_moment(seconds)}</time>'
+
+
+def _moment(seconds):
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%d %B %Y, %H:%M} UTC"
+
+
+def _invalid(error):
+    return ' aria-invalid="true" aria-describedby="error"' if error else ""
 
 
 def _credentials(page, autocomplete):

@@ -268,7 +268,7 @@ def test_nothing_is_wider_than_a_phone(notebook, chromium):
     page = context.new_page()
     register(page, notebook, "a" * 100)
     write(page, "w" * 300)
-    for path in ("/", "/login", "/register", "/nothing"):
+    for path in ("/", "/account", "/login", "/register", "/nothing"):
         page.goto(notebook.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") == 360
     context.close()
@@ -307,9 +307,68 @@ def test_every_text_has_contrast(notebook, page, theme):
     register(page, notebook)
     write(page)
     measured += page.evaluate(CONTRAST)
+    page.goto(f"{notebook.url}/account")
+    measured += page.evaluate(CONTRAST)
 
     assert len(measured) > 15
     assert [text for ratio, text in measured if ratio < 4.5] == []
+
+
+def test_sessions_in_two_browsers(notebook, chromium, page):
+    """The current one is marked; another can be ended, or all others; each is over at once."""
+    register(page, notebook)
+    others = [chromium.new_context() for _ in range(3)]
+    pages = [other.new_page() for other in others]
+    for each in pages:
+        fill_in(each, f"{notebook.url}/login")
+        expect(each.locator("h1")).to_have_text(f"{NAME}'s notes")
+
+    page.goto(f"{notebook.url}/account")
+    expect(page.locator("article")).to_have_count(4)
+    expect(page.get_by_text("This browser")).to_have_count(1)
+    page.get_by_role("button", name="End the session").first.click()
+    expect(page.get_by_role("status")).to_have_text("That session is over.")
+    expect(page.locator("article")).to_have_count(3)
+    still = []
+    for each in pages:
+        each.goto(f"{notebook.url}/account")
+        still.append("/login" not in each.url)
+    assert sorted(still) == [False, True, True]
+
+    page.get_by_role("button", name="Log out everywhere else").click()
+    expect(page.get_by_role("status")).to_have_text("Logged out in 2 other places.")
+    for each in pages:
+        each.goto(f"{notebook.url}/account")
+        assert "/login" in each.url
+    page.reload()
+    expect(page.locator("h1")).to_have_text("Your account")
+    for other in others:
+        other.close()
+
+
+def test_account_is_deleted_with_everything(notebook, chromium, context, page):
+    """After the password was given: notes, account and every session."""
+    register(page, notebook)
+    write(page)
+    other = chromium.new_context()
+    elsewhere = other.new_page()
+    fill_in(elsewhere, f"{notebook.url}/login")
+
+    page.goto(f"{notebook.url}/account")
+    page.get_by_label("Your password").fill("something else, and long")
+    page.get_by_role("button", name="Delete account").click()
+    expect(page.get_by_role("alert")).to_have_text("That is not your password.")
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Delete account").click()
+    expect(page.get_by_role("status")).to_have_text("Your account and your notes are gone.")
+
+    elsewhere.goto(notebook.url)
+    expect(elsewhere.locator("h1")).to_have_text("A quiet place for your notes")
+    fill_in(page, f"{notebook.url}/login")
+    expect(page.get_by_role("alert")).to_contain_text("not right")
+    register(page, notebook)
+    expect(page.locator("article")).to_have_count(0)
+    other.close()
 
 
 # At rest --------------------------------------------------------------------------------------------------------------

@@ -142,7 +142,7 @@ def test_style_sheet_does_not_touch_the_session(visitor):
 def test_every_field_has_a_label_and_every_page_a_policy(visitor):
     """For screen readers, and against scripts."""
     register(visitor, "Ada")
-    for path in ("/", "/login", "/register", "/logout", "/nothing"):
+    for path in ("/", "/account", "/login", "/register", "/logout", "/nothing"):
         page = visitor.get(path, status="*")
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
         labelled = {label["for"] for label in page.html.find_all("label")}
