@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 from prerequisites import require
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "notes_app.py"
@@ -93,11 +93,17 @@ def page(context: BrowserContext) -> Page:
     return context.new_page()
 
 
+def press(page: Page, button: Locator) -> None:
+    """Press a button, and wait for the page that it leads to."""
+    with page.expect_navigation():
+        button.click()
+
+
 def fill_in(page: Page, url: str, name: str = NAME, password: str = PASSWORD) -> None:
     page.goto(url)
     page.get_by_label("User name").fill(name)
     page.get_by_label("Password").fill(password)
-    page.locator("main button").click()
+    press(page, page.locator("main button"))
 
 
 def register(page: Page, notebook: Notebook, name: str = NAME) -> None:
@@ -107,7 +113,7 @@ def register(page: Page, notebook: Notebook, name: str = NAME) -> None:
 
 def write(page: Page, text: str = NOTE) -> None:
     page.get_by_label("New note").fill(text)
-    page.get_by_role("button", name="Save").click()
+    press(page, page.get_by_role("button", name="Save"))
 
 
 def session_cookie(context: BrowserContext) -> dict:
@@ -129,7 +135,7 @@ def test_the_whole_story(notebook, context, page):
 
     cookie = session_cookie(context)["value"]
     assert NOTE in notebook.get("/", cookie)
-    page.get_by_role("button", name="Log out").click()
+    press(page, page.get_by_role("button", name="Log out"))
     expect(page.locator("h1")).to_have_text("A quiet place for your notes")
     answer = notebook.get("/", cookie)
     assert NOTE not in answer
@@ -235,11 +241,11 @@ def test_everything_works_without_javascript(notebook, chromium):
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     register(page, notebook)
-    page.get_by_role("button", name="Dark").click()
+    press(page, page.get_by_role("button", name="Dark"))
     write(page)
     expect(page.locator("article")).to_contain_text(NOTE)
     assert "dark" in notebook.get("/theme.css", session_cookie(context)["value"])
-    page.get_by_role("button", name="Delete").click()
+    press(page, page.get_by_role("button", name="Delete"))
     expect(page.locator("article")).to_have_count(0)
     context.close()
 
@@ -300,7 +306,7 @@ CONTRAST = """() => {
 def test_every_text_has_contrast(notebook, page, theme):
     """4.5 to 1 at least (WCAG 2.2, 1.4.3), in both themes, an error on a form included."""
     page.goto(notebook.url)
-    page.get_by_role("button", name=theme).click()
+    press(page, page.get_by_role("button", name=theme))
     fill_in(page, f"{notebook.url}/register", "Ada", "short")
     expect(page.get_by_role("alert")).to_be_visible()
     measured = page.evaluate(CONTRAST)
@@ -326,7 +332,7 @@ def test_sessions_in_two_browsers(notebook, chromium, page):
     page.goto(f"{notebook.url}/account")
     expect(page.locator("article")).to_have_count(4)
     expect(page.get_by_text("This browser")).to_have_count(1)
-    page.get_by_role("button", name="End the session").first.click()
+    press(page, page.get_by_role("button", name="End the session").first)
     expect(page.get_by_role("status")).to_have_text("That session is over.")
     expect(page.locator("article")).to_have_count(3)
     still = []
@@ -335,7 +341,7 @@ def test_sessions_in_two_browsers(notebook, chromium, page):
         still.append("/login" not in each.url)
     assert sorted(still) == [False, True, True]
 
-    page.get_by_role("button", name="Log out everywhere else").click()
+    press(page, page.get_by_role("button", name="Log out everywhere else"))
     expect(page.get_by_role("status")).to_have_text("Logged out in 2 other places.")
     for each in pages:
         each.goto(f"{notebook.url}/account")
@@ -356,10 +362,10 @@ def test_account_is_deleted_with_everything(notebook, chromium, context, page):
 
     page.goto(f"{notebook.url}/account")
     page.get_by_label("Your password").fill("something else, and long")
-    page.get_by_role("button", name="Delete account").click()
+    press(page, page.get_by_role("button", name="Delete account"))
     expect(page.get_by_role("alert")).to_have_text("That is not your password.")
     page.get_by_label("Your password").fill(PASSWORD)
-    page.get_by_role("button", name="Delete account").click()
+    press(page, page.get_by_role("button", name="Delete account"))
     expect(page.get_by_role("status")).to_have_text("Your account and your notes are gone.")
 
     elsewhere.goto(notebook.url)
@@ -401,10 +407,10 @@ def test_session_database_tells_nothing(notebook, context, page, tmp_path):
     cookies = []
     for step in (
         lambda: page.goto(notebook.url),
-        lambda: page.get_by_role("button", name="Dark").click(),
+        lambda: press(page, page.get_by_role("button", name="Dark")),
         lambda: register(page, notebook),
         lambda: write(page),
-        lambda: page.get_by_role("button", name="Log out").click(),
+        lambda: press(page, page.get_by_role("button", name="Log out")),
         lambda: fill_in(page, f"{notebook.url}/login"),
         lambda: write(page),
     ):
