@@ -169,6 +169,18 @@ def test_rule_02_equal_value_does_not_undo_what_another_request_wrote(site, brow
     assert browser.read() == {"n": 2, "mine": True}
 
 
+def test_rule_02_deletion_is_done_again_on_fresh_data(site, browser):
+    """The key goes, and what others wrote stays."""
+
+    def slow(session):
+        del session["n"]
+        browser.tab().visit(lambda other: other.update(other=2))
+
+    browser.visit(slow)
+
+    assert browser.read() == {"other": 2}
+
+
 def test_rule_02_clear_removes_keys_added_meanwhile(site, browser):
     """`clear()` means everything, also what it has not seen."""
 
@@ -190,12 +202,9 @@ def test_rule_02_nested_change_is_noticed(site, browser):
     assert browser.read()["cart"] == {"tea": [1, 2]}
 
 
-def test_rule_02_gives_up_with_503_and_keeps_what_was_stored(clock, monkeypatch):
+def test_rule_02_gives_up_with_503_and_keeps_what_was_stored(site, browser, monkeypatch):
     """Whoever loses again and again is told so by a 503, after a limited time, and nothing half is written."""
-    monkeypatch.setattr("sessionware.records.PATIENCE", 0.01)
-    site = Site(clock=clock)
-    browser = site.browser()
-    browser.visit(lambda session: session.update(n=1))
+    monkeypatch.setattr(site.middleware._settings.records, "_patience", 0.01)
     site.store.behind.replace = lambda record: False
 
     visit = browser.visit(lambda session: session.update(n=2))
@@ -235,6 +244,17 @@ def test_rule_03_write_to_a_record_that_is_gone_is_dropped(site, browser):
 
     assert (visit.set_cookies, site.store.records) == ([], [])
     assert site.told("write_discarded")
+
+
+def test_rule_03_ending_wins_however_many_others_write(site, browser, monkeypatch):
+    """When every try to put a tombstone loses to somebody else's write, the record is removed."""
+    monkeypatch.setattr(site.middleware._settings.records, "_patience", 0.01)
+    site.store.behind.replace = lambda record: False
+
+    visit = browser.visit(lambda session: session.invalidate())
+
+    assert site.store.records == []
+    assert "Max-Age=0" in visit.set_cookies[0]
 
 
 # Rule 4 -----------------------------------------------------------------------------------------------------------
@@ -674,6 +694,18 @@ def test_rule_11_changes_are_dropped_when_the_application_raises(site, browser):
     assert site.told("write_discarded")[0].keys == ("n",)
 
 
+def test_rule_11_value_that_cannot_be_stored_is_dropped_with_the_rest(site, browser, caplog):
+    """An error page is not made worse by what went wrong before it."""
+
+    def view(session):
+        session["cart"] = cart = []
+        cart.append(object())
+
+    assert browser.visit(view, status="500 Oops").response.status_int == 500
+    assert browser.read() == {"n": 1}
+    assert "cart" in caplog.text
+
+
 def test_rule_11_commit_keeps_what_must_stay(site, browser):
     """What was committed by hand is there after an error."""
 
@@ -875,6 +907,39 @@ def test_remembered_anonymous_session_lives_until_its_deadline(site, clock):
     clock.tick(8 * 24 * 3600)
 
     assert browser.read() == {"n": 1}
+
+
+def test_id_that_is_taken_is_replaced_by_another(site):
+    """128 random bits do not collide; if they did, nobody would get into somebody else's session."""
+    create, taken = site.store.behind.create, []
+
+    def once_taken(record):
+        taken.append(record.id)
+        return False if len(taken) == 1 else create(record)
+
+    site.store.behind.create = once_taken
+    browser = site.browser()
+    browser.visit(lambda session: session.update(n=1))
+
+    assert len(set(taken)) == 2
+    assert browser.visit(lambda session: (session.id, session["n"])).result == (taken[1].hex(), 1)
+
+
+def test_about_every_hundredth_creation_prunes(site, clock):
+    """So that nobody has to run a job for it; a failure of it is nobody's error."""
+    for _ in range(100):
+        site.browser().visit(lambda session: session.update(n=1))
+    assert site.store.taken().count("prune") == 1
+
+    clock.tick(2 * 3600)
+    for _ in range(100):
+        site.browser().visit(lambda session: session.update(n=1))
+    assert len(site.store.records) < 200
+
+    site.store.broken.add("prune")
+    answers = [site.browser().visit(lambda session: session.update(n=1)) for _ in range(100)]
+    assert {answer.response.status_int for answer in answers} == {200}
+    assert site.told("store_unavailable")
 
 
 def test_default_store_is_for_trying_things_out():

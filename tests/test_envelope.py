@@ -6,7 +6,8 @@ import pytest
 from conftest import SECRET, Clock
 from kit import Browser, Site
 
-from sessionware import MemoryStore
+from sessionware import Keyring, MemoryStore
+from sessionware.values import encode
 
 NEW = "another secret, that is long enough too"
 
@@ -62,6 +63,27 @@ def test_damaged_record_is_told_deleted_and_no_session(site, browser, damage):
     browser.visit(lambda session: session.update(n=2))
     assert site.told("corrupt")
     assert [record.id == id for record in site.store.records] == [False]
+
+
+@pytest.mark.parametrize("content", ["nonsense", [1, 2, 3], {}, None])
+def test_record_that_opens_onto_something_else_is_told_and_deleted(site, browser, content):
+    """Sealed by the right secret, for this record, and still no session: as corrupt as any other."""
+    record = site.store.records[0]
+    sealer = Keyring(SECRET).sealer("record")
+    context = (b"\x01", record.id, record.version.to_bytes(8, "big"), record.owner)
+    change(site, payload=b"\x01" + sealer.seal_tagged(encode(content), *context))
+
+    assert browser.visit(lambda session: session.username).result is None
+    assert site.store.records == []
+    assert site.told("corrupt")
+
+
+def test_corrupt_record_that_cannot_be_deleted_is_no_outage(site, browser):
+    """It is in nobody's way."""
+    change(site, payload=b"\x01")
+    site.store.broken.add("delete")
+
+    assert browser.visit(lambda session: session.username).response.status_int == 200
 
 
 @pytest.mark.parametrize("fields", [{"owner": b"x" * 16}, {"owner": None}, {"version": 1}])
@@ -123,6 +145,28 @@ def test_secret_is_rotated_in_three_deploys_without_logging_anyone_out(clock):
         seen.append(browser.visit(lambda session: (session.username, session["n"])).result)
 
     assert seen == [("ada", 1)] * 4
+
+
+@pytest.mark.parametrize(("old", "new"), [(0, 1), (1, 2), (2, 3)])
+def test_old_and_new_workers_serve_one_browser_side_by_side(clock, old, new):
+    """In the middle of each deploy of a rotation, whichever worker a request meets: logged in, and no write lost."""
+    store = MemoryStore()
+    secrets = [SECRET, [SECRET, NEW], [NEW, SECRET], NEW]
+    sites = [Site(store, clock, secret=secret) for secret in secrets]
+    browser = sites[0].browser()
+    browser.visit(lambda session: (session.update(n=0), session.log_in("ada", user_id="7")))
+    for site in sites[: old + 1]:  # the deploys before were finished, and the browser came by
+        browser = Browser(site, browser.client.cookiejar)
+        browser.read()
+
+    seen = []
+    for turn in range(12):
+        browser = Browser(sites[(old, new)[turn % 3 == 0 or turn % 5 == 0]], browser.client.cookiejar)
+        seen.append(browser.visit(lambda session: (session.username, session.modify("n", lambda n: n + 1))).result)
+        if turn == 6:
+            browser.visit(lambda session: session.regenerate_id())
+
+    assert seen == [("ada", turn + 1) for turn in range(12)]
 
 
 def test_resealing_happens_once(clock):

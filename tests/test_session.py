@@ -197,6 +197,7 @@ def test_times_are_whole_seconds(site, browser, clock):
         return session.is_new, session.created_at, session.authenticated_at
 
     assert browser.visit(view).result == (False, created, created + 100)
+    assert browser.visit(lambda session: session.authenticated_at).result == created + 100
     assert browser.visit(lambda session: session.expires_at).result == created + 100 + 12 * 3600
 
 
@@ -335,6 +336,39 @@ def test_value_in_hand_is_watched_after_commit(browser):
     browser.visit(view)
 
     assert browser.read() == {"cart": ["tea"]}
+
+
+def test_two_logins_in_one_request_are_the_last_ones(browser):
+    """Of two users, the second; nothing of the first one's stays."""
+
+    def view(session):
+        session.username = "ada"
+        session["of"] = "ada"
+        session.username = "bob"
+
+    browser.visit(view)
+
+    assert browser.visit(lambda session: (session.username, session.copy())).result == ("bob", {})
+
+
+@pytest.mark.parametrize(
+    ("acts", "expected"),
+    [
+        ([lambda s: s.update(k=5), lambda s: s.modify("k", lambda n: n + 1)], {"k": 6, "n": 1}),
+        ([lambda s: s.modify("k", lambda n: n + 1, 0), lambda s: s.modify("k", lambda n: n * 5)], {"k": 5, "n": 1}),
+        ([lambda s: s.modify("k", lambda n: n + 1, 0), lambda s: s.pop("k")], {"n": 1}),
+        ([lambda s: s.pop("n"), lambda s: s.modify("n", lambda n: n + 1, 7)], {"n": 8}),
+        ([lambda s: s.clear(), lambda s: s.modify("n", lambda n: n + 1, 7)], {"n": 8}),
+        ([lambda s: s.modify("n", lambda n: [n]), lambda s: s["n"].append(2)], {"n": [1, 2]}),
+        ([lambda s: s.update(n=2), lambda s: s.update(n=1)], {"n": 1}),
+    ],
+)
+def test_changes_of_one_key_add_up(browser, acts, expected):
+    """Within a request, in their order."""
+    browser.visit(lambda session: session.update(n=1))
+    browser.visit(lambda session: [act(session) for act in acts])
+
+    assert browser.read() == expected
 
 
 # Flash --------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sessionware import testing
 from sessionware.stores.base import Record, Store
+from sessionware.stores.file import FileStore
 from sessionware.stores.memory import MemoryStore
 from sessionware.stores.sqlite import SQLiteStore
 from sessionware.testing import StoreContract
@@ -47,6 +48,21 @@ class TestSQLiteStore(StoreContract):
 class TestSQLiteNamespace(TestSQLiteStore):
     def make_store(self) -> Store:
         return SQLiteStore(self.path).namespace("sibling")
+
+
+class TestFileStore(StoreContract):
+    @pytest.fixture(autouse=True)
+    def _directory(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "sessions"
+
+    def make_store(self) -> Store:
+        store: Store = FileStore(self.path)
+        return store
+
+
+class TestFileNamespace(TestFileStore):
+    def make_store(self) -> Store:
+        return FileStore(self.path).namespace("sibling")
 
 
 class Model:
@@ -108,7 +124,9 @@ steps = st.one_of(
 )
 
 
-@pytest.mark.parametrize("make_store", [lambda path: MemoryStore(), SQLiteStore], ids=["memory", "sqlite"])
+@pytest.mark.parametrize(
+    "make_store", [lambda path: MemoryStore(), SQLiteStore, FileStore], ids=["memory", "sqlite", "file"]
+)
 @given(calls=st.lists(steps, min_size=10, max_size=40))
 def test_any_sequence_of_calls_does_what_the_contract_says(make_store: Any, calls: list[Any]) -> None:
     """Whatever is called in whatever order, answers and contents are those of a plain dict."""
@@ -126,13 +144,16 @@ def test_any_sequence_of_calls_does_what_the_contract_says(make_store: Any, call
             assert store.scan() == model.scan()
 
 
-def test_processes_that_race_lose_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make_store", [SQLiteStore, FileStore])
+def test_processes_that_race_lose_nothing(tmp_path: Path, make_store: Any) -> None:
     """Processes that start together make the file together; each id has one creator, and every increment counts."""
     path = tmp_path / "sessions.db"
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(PROCESSES)
     results = context.SimpleQueue()
-    processes = [context.Process(target=race_in_a_process, args=(path, start, results)) for _ in range(PROCESSES)]
+    processes = [
+        context.Process(target=race_in_a_process, args=(make_store, path, start, results)) for _ in range(PROCESSES)
+    ]
     for process in processes:
         process.start()
     created = [results.get() for _ in processes]
@@ -140,14 +161,14 @@ def test_processes_that_race_lose_nothing(tmp_path: Path) -> None:
         process.join(30)
 
     assert sum(created) == CREATED
-    counted = SQLiteStore(path).load(bytes(16), 0)
+    counted = make_store(path).load(bytes(16), 0)
     assert counted is not None
     assert (counted.version, counted.payload) == (PROCESSES * CREATED + 1, b"%d" % (PROCESSES * CREATED))
 
 
-def race_in_a_process(path: Path, start: Any, results: Any) -> None:
+def race_in_a_process(make_store: Any, path: Path, start: Any, results: Any) -> None:
     start.wait(30)
-    store = SQLiteStore(path)
+    store = make_store(path)
     results.put(sum(store.create(Record(number.to_bytes(16, "big"), 1, 10, None, b"0")) for number in range(CREATED)))
     for _ in range(CREATED):
         while not increment(store):
