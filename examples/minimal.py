@@ -10,7 +10,7 @@ def app(environ, start_response):
     session = get_session(environ)
     visits = session.modify("visits", lambda n: n + 1, default=0)
     start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])
-    return [f"You have been here {visits} times.\n".encode()]
+    return [f"Visits so far: {visits}\n".encode()]
 
 
 def wrapped():

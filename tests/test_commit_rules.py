@@ -438,6 +438,22 @@ def test_rule_06_login_that_does_not_hold_any_more_is_ended(site, browser):
     assert site.told("ended")
 
 
+@pytest.mark.parametrize("ending", ["works", "fails"])
+def test_rule_06_login_that_cannot_be_checked_does_not_hold(site, browser, ending):
+    """Where nobody can say whether the account is still good, its token does not leave the server."""
+
+    def check():
+        if ending == "fails":
+            site.store.broken.add("load")
+        raise StoreUnavailable("the accounts are on fire")
+
+    visit = browser.visit(lambda session: session.log_in("ada", check=check))
+    site.store.broken.clear()
+
+    assert visit.response.status_int == 503
+    assert ["Max-Age=0" in cookie for cookie in visit.set_cookies] == [True]
+
+
 # Rule 7 -----------------------------------------------------------------------------------------------------------
 
 

@@ -169,6 +169,21 @@ def test_old_and_new_workers_serve_one_browser_side_by_side(clock, old, new):
     assert seen == [("ada", turn + 1) for turn in range(12)]
 
 
+def test_reader_that_loses_to_a_login_does_not_send_its_old_token_again(clock):
+    """The cookie that it would seal anew is not the newest any more: sent late, it would log the browser out."""
+    store = MemoryStore()
+    browser = Site(store, clock).browser()
+    browser.visit(lambda session: session.update(n=1))
+    rotated = Site(store, clock, secret=[NEW, SECRET])
+    slow, quick = (Browser(rotated, browser.client.cookiejar) for _ in range(2))
+    rotated.store.before["replace"] = lambda: quick.visit(lambda session: setattr(session, "username", "ada"))
+
+    visit = slow.visit(lambda session: session["n"])
+
+    assert (visit.result, visit.set_cookies) == (1, [])
+    assert quick.visit(lambda session: session.username).result == "ada"
+
+
 def test_resealing_happens_once(clock):
     """The next reader finds nothing to do."""
     store = MemoryStore()

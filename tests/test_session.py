@@ -486,6 +486,8 @@ def app(environ, start_response):
         {"secret": "short"},
         {"store": "sqlite:///sessions.db"},
         {"store": object()},
+        {"store": MemoryStore},
+        {"clock": 0},
         {"cookie": "session"},
         {"timeouts": 3600},
         {"cross_origin": "ignore"},

@@ -55,7 +55,7 @@ class SessionMiddleware:
         clock: Callable[[], float] = time.time,
     ) -> None:
         store = MemoryStore() if store is None else store
-        _check(app, store, cookie, timeouts, cross_origin, environ_key, on_event)
+        _check(app, store, cookie, timeouts, cross_origin, environ_key, on_event, clock)
         keyring, events = Keyring(secret), Events(on_event, clock)
         origins = Origins(trusted_origins)
         self._app = app
@@ -157,14 +157,14 @@ def _check(
     cross_origin: object,
     environ_key: object,
     hook: object,
+    clock: object,
 ) -> None:
     """Raise `ConfigError` for an argument of the wrong kind, now rather than at the first request."""
     if not callable(app):
         raise ConfigError(f"SessionMiddleware(app, …): app is a WSGI application, not {type(app).__name__}.")
-    missing = [name for name in _STORE_METHODS if not callable(getattr(store, name, None))]
-    if missing:
+    if isinstance(store, type) or not all(callable(getattr(store, name, None)) for name in _STORE_METHODS):
         raise ConfigError(
-            f'store={store!r} is no store: it has no {missing[0]}(). Pass an object such as SQLiteStore("sessions.db").'
+            f'store={store!r} is no store. Pass an object such as SQLiteStore("sessions.db"), or open_store(url).'
         )
     if not isinstance(cookie, Cookie):
         raise ConfigError(f'cookie={cookie!r}: write cookie=Cookie(name="session", …).')
@@ -176,3 +176,5 @@ def _check(
         raise ConfigError(f'environ_key={environ_key!r}: write a text such as "sessionware.session".')
     if hook is not None and not callable(hook):
         raise ConfigError(f"on_event={hook!r}: pass a function that takes an Event.")
+    if not callable(clock):
+        raise ConfigError(f"clock={clock!r}: pass a function that returns seconds, such as time.time.")

@@ -258,8 +258,8 @@ def get_environ(request: Any, environ_key: str = ENVIRON_KEY) -> dict[str, Any]:
         if isinstance(candidate, dict) and isinstance(candidate.get(environ_key), Session):
             return candidate
     raise ConfigError(
-        f"There is no session under {environ_key!r} in this request. Wrap the application where it is made: "
-        'app = SessionMiddleware(app, secret=os.environ["SESSION_SECRET"])'
+        f"There is no session under {environ_key!r} in this request. Wrap the application where it is made, around "
+        'everything that uses sessions: app = SessionMiddleware(app, secret=os.environ["SESSION_SECRET"])'
     )
 
 

@@ -335,8 +335,9 @@ class Transaction:
             holds = login.check()
         finally:
             if not holds:
-                self._end_record(self.stored.record.id)
-                self._forget()
+                id = self.stored.record.id
+                self._forget()  # first, so that the token stays here even if the store fails now
+                self._end_record(id)
 
     def _keep_alive(self) -> None:
         """Let a session that was only read live on (rule 1), or seal it anew if an old secret sealed it.
@@ -349,7 +350,8 @@ class Transaction:
         try:
             expires_at = envelope.expires_at(records.now())
             if is_stale:
-                records.replace(self.stored, lambda fresh: fresh)
+                if isinstance(records.replace(self.stored, lambda fresh: fresh), Lost):
+                    self._begin(Standing.DETACHED)  # its token is not to be sent again: there is a newer one
             elif expires_at - record.expires_at >= touch_interval(envelope.idle):
                 records.touch(self.stored, expires_at)
         except StoreError as error:
