@@ -14,11 +14,12 @@ SOURCE = Path(__file__).parent.parent / "src" / "sessionware"
 LAYERS = """
     sessionware
     __main__  testing
+    testing.store_contract  testing.users_contract
     auth
     auth.pages
     auth.login
     auth.passwords  auth.sqlite_users  auth.page_html  auth.redirects
-    auth.user_sessions
+    auth.user_sessions  testing.races
     auth.users
     middleware
     session  reply
@@ -45,7 +46,9 @@ NO_PACKAGES = {"sessionware", "_typeshed"}  # ourselves, and what exists for typ
 
 MAX_BODY_LINES = 30  # of a function, without the docstring
 MAX_FILE_LINES = 400
-LONGER_FILES = {"testing": 550}  # a published suite: many short tests in one class, for authors to subclass
+LONGER_FILES = {
+    "testing.store_contract": 500
+}  # a published suite: many short tests in one class, for authors to subclass
 
 MODULES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")

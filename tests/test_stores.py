@@ -13,12 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionware import testing
 from sessionware.stores.base import Record, Store
 from sessionware.stores.file import FileStore
 from sessionware.stores.memory import MemoryStore
 from sessionware.stores.sqlite import SQLiteStore
-from sessionware.testing import StoreContract
+from sessionware.testing import StoreContract, store_contract
 
 PROCESSES = 4
 CREATED = 50
@@ -453,7 +452,7 @@ class ScanRepeatsTheLast(MemoryStore):
 
 class ScanHidesExpired(MemoryStore):
     def scan(self, after: bytes | None = None, limit: int = 1000) -> list[Record]:
-        now = testing._NOW
+        now = store_contract._NOW
         return [record for record in super().scan(after, limit) if record.expires_at > now]
 
 
@@ -565,7 +564,7 @@ def test_the_contract_catches_a_broken_promise(broken: type[MemoryStore], name: 
 
 def test_the_docstring_of_the_contract_works() -> None:
     """What a store author copies from there runs."""
-    failed, attempted = doctest.testmod(testing)
+    failed, attempted = doctest.testmod(store_contract)
 
     assert (failed, attempted) == (0, 3)
 

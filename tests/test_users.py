@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import doctest
 import stat
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from users_contract import UsersContract, race
 
 from sessionware import ConfigError, SQLiteStore, StoreUnavailable, UsernameTaken
 from sessionware.auth import MemoryUsers, SQLiteUsers, Users
+from sessionware.testing import UsersContract, users_contract
+from sessionware.testing.races import race
 
 
 class TestMemoryUsers(UsersContract):
@@ -26,6 +29,63 @@ class TestSQLiteUsers(UsersContract):
 
     def make_users(self) -> Users:
         return SQLiteUsers(self.path)
+
+
+def test_example_of_the_contract_runs():
+    """As its docstring shows it."""
+    assert doctest.testmod(users_contract) == (0, 3)
+
+
+class AddOverwrites(MemoryUsers):
+    """A table that does not look whether the key is there."""
+
+    def add(self, key, username, password_hash, data):
+        self._ids.pop(key, None)
+        return super().add(key, username, password_hash, data)
+
+
+class PasswordIsSetWhateverIsExpected(MemoryUsers):
+    """A table that does not compare."""
+
+    def set_password(self, id, password_hash, *, expect, bump):
+        user = self.get(id)
+        return user is not None and super().set_password(id, password_hash, expect=user.password_hash, bump=bump)
+
+
+class DisablingKeepsTheVersion(MemoryUsers):
+    """A table whose disabled accounts get their sessions back."""
+
+    def set_active(self, id, is_active):
+        before = self.get(id)
+        done = super().set_active(id, is_active)
+        if done:
+            self._by_id[id] = replace(self._by_id[id], version=before.version)
+        return done
+
+
+class DeletingTwiceIsTrue(MemoryUsers):
+    """A table that says yes to everything."""
+
+    def delete(self, id):
+        super().delete(id)
+        return True
+
+
+@pytest.mark.parametrize(
+    ("broken", "test"),
+    [
+        (AddOverwrites, "test_a_key_that_is_there_is_taken"),
+        (PasswordIsSetWhateverIsExpected, "test_a_password_that_is_not_what_is_expected_stays"),
+        (DisablingKeepsTheVersion, "test_disabling_ends_sessions_for_good"),
+        (DeletingTwiceIsTrue, "test_a_deleted_account_is_gone"),
+    ],
+)
+def test_contract_catches_a_table_that_breaks_a_promise(broken, test):
+    """By the test that is named after it."""
+    contract = UsersContract()
+    contract.make_users = broken
+    with pytest.raises(AssertionError):
+        getattr(contract, test)()
 
 
 def test_nobody_comes_between_the_look_and_the_entry():
@@ -44,7 +104,7 @@ def test_nobody_comes_between_the_look_and_the_entry():
         except UsernameTaken:
             return False
 
-    assert sum(race(add)) == 1
+    assert sum(race(add, range(2))) == 1
 
 
 @pytest.fixture

@@ -1,37 +1,28 @@
 # ruff: noqa: S101  (this is a test suite: it asserts)
-"""For store authors: `StoreContract` says whether a store keeps every promise of `sessionware.stores.base`.
-
-pytest is not imported here. To see the values in an assertion that failed, let it rewrite this module, by a line in
-your `conftest.py`: `pytest.register_assert_rewrite("sessionware.testing")`.
-"""
+"""`StoreContract` says whether a store keeps every promise of `sessionware.stores.base`."""
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from .errors import ConfigError
-from .stores.base import Record, Store
+from ..errors import ConfigError
+from ..stores.base import Record, Store
+from .races import race
 
 _HOUR = 3600
 _DAY = 24 * _HOUR
 _SLACK = 2 * _HOUR  # for so long a store may leave an expired record
 _THREADS = 16
 _ROUNDS = _THREADS  # a race is run again and again, since a wrong store may be lucky
-_PATIENCE = 60  # seconds after which a thread hangs
 
 # The real present: a store that lets its medium expire records, with slack, goes by the real clock as well.
 _NOW = int(time.time())
 
 _ALICE = b"alice".ljust(16, b"\0")
 _BOB = b"bob".ljust(16, b"\0")
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 class StoreContract:
@@ -90,7 +81,7 @@ class StoreContract:
         for number in range(_ROUNDS):
             rivals = [_record(number, payload=b"%d" % thread) for thread in range(_THREADS)]
 
-            won = _race(store.create, rivals)
+            won = race(store.create, rivals)
 
             assert won.count(True) == 1
             assert store.load(_id(number), _NOW) == rivals[won.index(True)]
@@ -185,7 +176,7 @@ class StoreContract:
         for version in range(2, _ROUNDS + 2):
             rivals = [_record(version=version, payload=b"%d" % thread) for thread in range(_THREADS)]
 
-            won = _race(store.replace, rivals)
+            won = race(store.replace, rivals)
 
             assert won.count(True) == 1
             assert store.load(_id(1), _NOW) == rivals[won.index(True)]
@@ -205,7 +196,7 @@ class StoreContract:
         """The point of it all: load, change and replace, again if it was False, adds up exactly."""
         store = self._with(_record(payload=b"0"))
 
-        _race(lambda times: _increment(store, times), [5] * _THREADS)
+        race(lambda times: _increment(store, times), [5] * _THREADS)
 
         assert store.load(_id(1), _NOW) == _record(version=5 * _THREADS + 1, payload=b"%d" % (5 * _THREADS))
 
@@ -297,7 +288,7 @@ class StoreContract:
         for number in range(_ROUNDS):
             store.create(_record(number))
 
-            assert _race(store.delete, [_id(number)] * _THREADS).count(True) == 1
+            assert race(store.delete, [_id(number)] * _THREADS).count(True) == 1
 
     # prune
 
@@ -496,33 +487,4 @@ def _race_among(position: int, one: Callable[[], Any], many: Callable[[], Any]) 
     """What `one()` and 15 times `many()` return. The one starts in this position, for threads tend to run in order."""
     calls = [many] * _THREADS
     calls[position % _THREADS] = one
-    return _race(lambda call: call(), calls)
-
-
-def _race(call: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
-    """What `call(item)` returns for each item, called at the same moment, each in its own thread."""
-    start = threading.Barrier(len(items))
-    results: dict[int, _Result] = {}
-    errors: list[BaseException] = []
-
-    def run(number: int, item: _Item) -> None:
-        try:
-            start.wait(_PATIENCE)
-            results[number] = call(item)
-        except BaseException as error:  # an assertion too: it has to fail the test, not just this thread
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=each, daemon=True) for each in enumerate(items)]
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # threads that take turns every 5 ms would hardly ever meet in a store in memory
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(_PATIENCE)
-    finally:
-        sys.setswitchinterval(usual)
-    if errors:
-        raise errors[0]
-    assert len(results) == len(items), f"after {_PATIENCE} seconds a thread still waits"
-    return [results[number] for number in range(len(items))]
+    return race(lambda call: call(), calls)

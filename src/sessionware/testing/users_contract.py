@@ -1,58 +1,39 @@
-"""What a table of accounts promises, as tests: subclass `UsersContract`, and say how to make an empty one."""
+# ruff: noqa: S101  (this is a test suite: it asserts)
+"""`UsersContract` says whether a table of accounts keeps every promise of `sessionware.auth.Users`."""
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Callable
 from typing import Any
 
-import pytest
-
-from sessionware import UsernameTaken
-from sessionware.auth import User, Users
+from ..auth.users import User, Users
+from ..errors import UsernameTaken
+from .races import race, raises
 
 THREADS = 32
 ROUNDS = 10  # a race is run more than once, since a wrong table may be lucky
 
 
-def race(call: Callable[[int], Any]) -> list[Any]:
-    """What the call returns to each of many threads that begin together."""
-    start = threading.Barrier(THREADS)
-    answers: list[Any] = []
-
-    def run(number: int) -> None:
-        start.wait(30)
-        answers.append(call(number))
-
-    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(THREADS)]
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # threads that take turns every 5 ms would hardly ever meet in a table in memory
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-    finally:
-        sys.setswitchinterval(usual)
-    return answers
-
-
 class UsersContract:
-    """One test for each promise of `sessionware.auth.Users`."""
+    """One test for each promise of a table of accounts. Subclass it, say how to make an empty one, and run pytest:
+
+    >>> from sessionware.auth import MemoryUsers
+    >>> from sessionware.testing import UsersContract
+    >>> class TestMyUsers(UsersContract):
+    ...     def make_users(self):
+    ...         return MemoryUsers()
+
+    Each test calls `make_users` once and must not find what others left.
+    """
 
     def make_users(self) -> Users:
         """A table with nobody in it."""
         raise NotImplementedError("define make_users(self) so that it returns an empty table of accounts")
 
-    @pytest.fixture
-    def users(self) -> Users:
-        return self.make_users()
-
     # add, find, get
 
-    def test_what_was_added_is_found_by_its_key_and_by_its_id(self, users: Users) -> None:
+    def test_what_was_added_is_found_by_its_key_and_by_its_id(self) -> None:
         """With all that was given, active, and at version 1."""
+        users = self.make_users()
         user = users.add("ada", "Ada", "hash", {"email": "ada@example.org", "tags": ["x", 1, None]})
 
         assert users.find("ada") == users.get(user.id) == user
@@ -60,37 +41,42 @@ class UsersContract:
         assert (user.version, user.is_active) == (1, True)
         assert dict(user.data) == {"email": "ada@example.org", "tags": ["x", 1, None]}
 
-    def test_nobody_is_found_by_what_nobody_has(self, users: Users) -> None:
+    def test_nobody_is_found_by_what_nobody_has(self) -> None:
         """Neither by another key, nor by a key's other spelling, nor by a key in the place of an id."""
+        users = self.make_users()
         user = users.add("ada", "Ada", "hash", {})
 
         assert [users.find(key) for key in ("bob", "Ada", "", "%", user.id)] == [None] * 5
         assert [users.get(id) for id in ("ada", "", user.id.upper() + "0")] == [None] * 3
 
-    def test_an_account_may_have_no_password(self, users: Users) -> None:
+    def test_an_account_may_have_no_password(self) -> None:
         """Nobody logs in to it by one."""
+        users = self.make_users()
         user = users.add("ada", "Ada", None, {})
 
         assert users.get(user.id) == user
         assert user.password_hash is None
 
-    def test_ids_are_random(self, users: Users) -> None:
+    def test_ids_are_random(self) -> None:
         """128 bits each, so that they tell nothing and are never given again."""
+        users = self.make_users()
         ids = {users.add(f"user{n}", f"user{n}", None, {}).id for n in range(20)}
 
         assert len(ids) == 20
         assert all(len(bytes.fromhex(id)) == 16 for id in ids)
 
-    def test_a_key_that_is_there_is_taken(self, users: Users) -> None:
+    def test_a_key_that_is_there_is_taken(self) -> None:
         """And the account that has it stays as it is."""
+        users = self.make_users()
         user = users.add("ada", "Ada", "hash", {"n": 1})
 
-        with pytest.raises(UsernameTaken):
+        with raises(UsernameTaken):
             users.add("ada", "ADA", "other", {"n": 2})
         assert users.find("ada") == user
 
-    def test_of_many_who_add_one_key_at_once_one_wins(self, users: Users) -> None:
+    def test_of_many_who_add_one_key_at_once_one_wins(self) -> None:
         """Whichever thread it is; the others are told that it is taken."""
+        users = self.make_users()
         for number in range(ROUNDS):
             key = f"ada{number}"
 
@@ -100,14 +86,15 @@ class UsersContract:
                 except UsernameTaken:
                     return None
 
-            answers = race(add)
+            answers = race(add, range(THREADS))
             (winner,) = [user for user in answers if user is not None]
 
             assert len(answers) == THREADS
             assert users.find(key) == winner
 
-    def test_data_comes_back_as_json_does(self, users: Users) -> None:
+    def test_data_comes_back_as_json_does(self) -> None:
         """Whatever the medium; and it is a copy of its own."""
+        users = self.make_users()
         given: dict[str, Any] = {"nested": {"list": [1, 2.5, True, None, "\u00e9\U0001f600"]}, "pair": (1, 2)}
         user = users.add("ada", "Ada", None, given)
         given["nested"]["list"].clear()
@@ -117,18 +104,20 @@ class UsersContract:
         assert (found := users.get(user.id)) is not None
         assert dict(found.data) == expected
 
-    @pytest.mark.parametrize("value", [{1, 2}, b"x", object(), float("nan")], ids=["set", "bytes", "object", "nan"])
-    def test_data_that_is_no_json_is_refused(self, users: Users, value: object) -> None:
+    def test_data_that_is_no_json_is_refused(self) -> None:
         """With nobody added."""
-        with pytest.raises(TypeError, match="JSON"):
-            users.add("ada", "Ada", None, {"x": value})
+        users = self.make_users()
+        for value in ({1, 2}, b"x", object(), float("nan")):
+            with raises(TypeError):
+                users.add("ada", "Ada", None, {"x": value})
 
         assert users.find("ada") is None
 
     # set_password
 
-    def test_a_password_is_changed_if_it_is_what_is_expected(self, users: Users) -> None:
+    def test_a_password_is_changed_if_it_is_what_is_expected(self) -> None:
         """The version goes up only if it is asked to."""
+        users = self.make_users()
         user = users.add("ada", "Ada", "one", {"n": 1})
 
         assert users.set_password(user.id, "two", expect="one", bump=False) is True
@@ -137,16 +126,18 @@ class UsersContract:
         assert self._state(users, user) == ("three", 2)
         assert users.find("ada") == users.get(user.id)
 
-    def test_a_password_that_is_not_what_is_expected_stays(self, users: Users) -> None:
+    def test_a_password_that_is_not_what_is_expected_stays(self) -> None:
         """Somebody else was faster: what they wrote holds, and the version too."""
+        users = self.make_users()
         user = users.add("ada", "Ada", "one", {})
 
         for expect in ("other", None, "", "ONE"):
             assert users.set_password(user.id, "two", expect=expect, bump=True) is False
         assert self._state(users, user) == ("one", 1)
 
-    def test_having_no_password_can_be_expected(self, users: Users) -> None:
+    def test_having_no_password_can_be_expected(self) -> None:
         """And a password can be taken away."""
+        users = self.make_users()
         user = users.add("ada", "Ada", None, {})
 
         assert users.set_password(user.id, "one", expect="", bump=True) is False
@@ -154,15 +145,17 @@ class UsersContract:
         assert users.set_password(user.id, None, expect="one", bump=True) is True
         assert self._state(users, user) == (None, 3)
 
-    def test_the_same_password_can_be_set_to_raise_the_version(self, users: Users) -> None:
+    def test_the_same_password_can_be_set_to_raise_the_version(self) -> None:
         """Which is how all sessions of an account end."""
+        users = self.make_users()
         user = users.add("ada", "Ada", "one", {})
 
         assert users.set_password(user.id, "one", expect="one", bump=True) is True
         assert self._state(users, user) == ("one", 2)
 
-    def test_of_many_who_change_a_password_at_once_one_wins(self, users: Users) -> None:
+    def test_of_many_who_change_a_password_at_once_one_wins(self) -> None:
         """The others expected what is not there any more."""
+        users = self.make_users()
         for number in range(ROUNDS):
             user = users.add(f"ada{number}", "Ada", "one", {})
 
@@ -170,7 +163,7 @@ class UsersContract:
                 hash = f"hash {thread}"
                 return hash if users.set_password(id, hash, expect="one", bump=True) else None
 
-            answers = race(change)
+            answers = race(change, range(THREADS))
             (winner,) = [hash for hash in answers if hash is not None]
 
             assert len(answers) == THREADS
@@ -178,8 +171,9 @@ class UsersContract:
 
     # set_active
 
-    def test_disabling_ends_sessions_for_good(self, users: Users) -> None:
+    def test_disabling_ends_sessions_for_good(self) -> None:
         """The version goes up, so that enabling the account again does not bring them back."""
+        users = self.make_users()
         user = users.add("ada", "Ada", "one", {})
 
         assert users.set_active(user.id, False) is True
@@ -190,8 +184,9 @@ class UsersContract:
         assert (enabled.is_active, enabled.version) == (True, 2)
         assert users.find("ada") == enabled
 
-    def test_enabling_what_is_enabled_changes_nothing(self, users: Users) -> None:
+    def test_enabling_what_is_enabled_changes_nothing(self) -> None:
         """It would log people out for nothing."""
+        users = self.make_users()
         user = users.add("ada", "Ada", "one", {})
 
         assert users.set_active(user.id, True) is True
@@ -199,8 +194,9 @@ class UsersContract:
 
     # rename
 
-    def test_a_renamed_account_is_found_by_its_new_key_only(self, users: Users) -> None:
+    def test_a_renamed_account_is_found_by_its_new_key_only(self) -> None:
         """All else stays but the version, for sessions carry the old name."""
+        users = self.make_users()
         user = users.add("ada", "Ada", "one", {"n": 1})
 
         assert users.rename(user.id, "lovelace", "Lovelace") is True
@@ -209,24 +205,27 @@ class UsersContract:
         assert (renamed.id, renamed.username, renamed.version) == (user.id, "Lovelace", 2)
         assert (renamed.password_hash, renamed.data) == (user.password_hash, user.data)
 
-    def test_an_account_can_be_renamed_to_another_spelling_of_its_name(self, users: Users) -> None:
+    def test_an_account_can_be_renamed_to_another_spelling_of_its_name(self) -> None:
         """Its own key is not taken."""
+        users = self.make_users()
         user = users.add("ada", "Ada", None, {})
 
         assert users.rename(user.id, "ada", "ADA") is True
         assert (renamed := users.find("ada")) is not None
         assert renamed.username == "ADA"
 
-    def test_a_name_that_somebody_has_cannot_be_given_to_another(self, users: Users) -> None:
+    def test_a_name_that_somebody_has_cannot_be_given_to_another(self) -> None:
         """Neither account changes."""
+        users = self.make_users()
         ada, bob = users.add("ada", "Ada", None, {}), users.add("bob", "Bob", None, {})
 
-        with pytest.raises(UsernameTaken):
+        with raises(UsernameTaken):
             users.rename(bob.id, "ada", "Ada")
         assert (users.find("ada"), users.find("bob")) == (ada, bob)
 
-    def test_a_name_that_was_given_up_is_free(self, users: Users) -> None:
+    def test_a_name_that_was_given_up_is_free(self) -> None:
         """By renaming or by deleting; the new account has nothing of the old one."""
+        users = self.make_users()
         old = users.add("ada", "Ada", "one", {"n": 1})
         users.rename(old.id, "lovelace", "Lovelace")
         new = users.add("ada", "Ada", None, {})
@@ -238,16 +237,18 @@ class UsersContract:
 
     # delete
 
-    def test_a_deleted_account_is_gone(self, users: Users) -> None:
+    def test_a_deleted_account_is_gone(self) -> None:
         """True for the one call that did it. Others stay."""
+        users = self.make_users()
         ada, bob = users.add("ada", "Ada", "one", {}), users.add("bob", "Bob", "two", {})
 
         assert [users.delete(ada.id), users.delete(ada.id)] == [True, False]
         assert (users.find("ada"), users.get(ada.id)) == (None, None)
         assert users.get(bob.id) == bob
 
-    def test_what_names_nobody_changes_nothing(self, users: Users) -> None:
+    def test_what_names_nobody_changes_nothing(self) -> None:
         """Each says False, even where the new name is taken."""
+        users = self.make_users()
         ada = users.add("ada", "Ada", "one", {})
 
         assert users.set_password("0" * 32, "two", expect="one", bump=True) is False
@@ -259,21 +260,23 @@ class UsersContract:
 
     # User
 
-    def test_an_account_shows_no_hash_and_no_data(self, users: Users) -> None:
+    def test_an_account_shows_no_hash_and_no_data(self) -> None:
         """It is printed into logs."""
+        users = self.make_users()
         user = users.add("ada", "Ada", "$argon2id$secret", {"email": "ada@example.org"})
 
         assert "argon2" not in repr(user)
         assert "example.org" not in repr(user)
         assert "Ada" in repr(user)
 
-    def test_an_account_cannot_be_changed_in_the_hand(self, users: Users) -> None:
+    def test_an_account_cannot_be_changed_in_the_hand(self) -> None:
         """It is what was read; its table changes it. So it can be in a set."""
+        users = self.make_users()
         user = users.add("ada", "Ada", None, {"n": 1})
 
-        with pytest.raises(AttributeError):
+        with raises(AttributeError):
             user.is_active = False  # type: ignore[misc]
-        with pytest.raises(TypeError):
+        with raises(TypeError):
             user.data["n"] = 2  # type: ignore[index]
         assert users.get(user.id) in {user}
 
