@@ -7,6 +7,7 @@ from conftest import SECRET, Clock
 from kit import Browser, Site
 
 from sessionware import Keyring, MemoryStore
+from sessionware.envelope import EnvelopeSealer
 from sessionware.values import encode
 
 NEW = "another secret, that is long enough too"
@@ -167,6 +168,57 @@ def test_old_and_new_workers_serve_one_browser_side_by_side(clock, old, new):
             browser.visit(lambda session: session.regenerate_id())
 
     assert seen == [("ada", turn + 1) for turn in range(12)]
+
+
+class NextRelease(EnvelopeSealer):
+    """A release that reads a format of its own beside today's, and writes it once it is told to."""
+
+    def __init__(self, keyring, *, writes_next):
+        super().__init__(keyring)
+        self.writes_next = writes_next
+
+    def seal(self, envelope, id, version, owner):
+        payload = super().seal(envelope, id, version, owner)
+        return b"\x02" + payload if self.writes_next else payload
+
+    def open(self, record):
+        return super().open(record._replace(payload=record.payload.removeprefix(b"\x02")))
+
+
+def release(store, clock, *, next_format=None):
+    """A site of today's release, or of the next one, which reads the next format and perhaps writes it."""
+    site = Site(store, clock)
+    if next_format is not None:
+        site.middleware._settings.records._sealer = NextRelease(Keyring(SECRET), writes_next=next_format == "writes")
+    return site
+
+
+def test_format_is_changed_reader_first_and_nobody_is_logged_out(clock):
+    """Today's release beside one that reads the next format; then that one beside one that writes it."""
+    store = MemoryStore()
+    today, reads, writes = (release(store, clock, next_format=how) for how in (None, "reads", "writes"))
+    browser = today.browser()
+    browser.visit(lambda session: (session.update(n=0), session.log_in("ada", user_id="7")))
+
+    seen = []
+    for turn, site in enumerate([today, reads, today, reads, reads, writes, reads, writes, writes, reads]):
+        browser = Browser(site, browser.client.cookiejar)
+        seen.append(browser.visit(lambda session: (session.username, session.modify("n", lambda n: n + 1))).result)
+        assert store.scan()[0].payload[0] == (2 if site is writes else 1), turn
+
+    assert seen == [("ada", turn + 1) for turn in range(10)]
+
+
+def test_format_that_is_written_too_early_is_left_alone_by_older_releases(clock):
+    """They see no session, and delete none: with the next release the visitor is logged in again."""
+    store = MemoryStore()
+    today, writes = release(store, clock), release(store, clock, next_format="writes")
+    browser = writes.browser()
+    browser.visit(lambda session: session.log_in("ada", user_id="7"))
+
+    assert Browser(today, browser.client.cookiejar).visit(lambda session: session.username).result is None
+    assert today.told("unknown_key")
+    assert browser.visit(lambda session: session.username).result == "ada"
 
 
 def test_reader_that_loses_to_a_login_does_not_send_its_old_token_again(clock):
