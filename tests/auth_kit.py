@@ -11,14 +11,19 @@ here, and every call of it is noted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from http.cookiejar import Cookie
 from typing import Any
 from wsgiref.validate import validator
 
+import argon2
+import pytest
 from conftest import SECRET, Clock
 from webtest import TestApp, TestResponse
 
-from sessionware import Event, MemoryStore, SessionMiddleware
+from sessionware import Event, MemoryStore, SessionMiddleware, Store
 from sessionware.auth import Argon2, Auth, MemoryUsers, User, Users, Verified
 
 PASSWORD = "correct horse battery staple"
@@ -47,6 +52,40 @@ class CountingHasher:
         return verified
 
 
+class Crowd:
+    """Threads inside argon2, held there until they are let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go = threading.Event()
+        self.let_pass: bytes | None = None
+        """A password with which one need not wait."""
+        self._arrived = threading.Semaphore(0)
+        verify = argon2.PasswordHasher.verify
+
+        def held(hasher: argon2.PasswordHasher, hash: Any, password: Any) -> bool:
+            self._arrived.release()
+            assert password == self.let_pass or self.go.wait(10)
+            return verify(hasher, hash, password)
+
+        monkeypatch.setattr(argon2.PasswordHasher, "verify", held)
+
+    def wait_for(self, count: int) -> None:
+        for _ in range(count):
+            assert self._arrived.acquire(timeout=10)
+
+    def is_joined(self) -> bool:
+        """Whether one more arrives soon."""
+        return self._arrived.acquire(timeout=0.05)
+
+
+def together(count: int, call: Callable[[], Any]) -> list[threading.Thread]:
+    """So many threads that do the same, on their way."""
+    threads = [threading.Thread(target=call, daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
 class CountingUsers:
     """Notes every call before it reaches the table behind; fails at those that it is told to."""
 
@@ -54,6 +93,8 @@ class CountingUsers:
         self.behind = behind
         self.calls: list[str] = []
         self.broken: dict[str, Exception] = {}
+        self.meanwhile: dict[str, Callable[[], object]] = {}
+        """Something to happen once, "before find" or "after get", as if another request did it."""
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.behind, name)
@@ -62,7 +103,10 @@ class CountingUsers:
             self.calls.append(name)
             if name in self.broken:
                 raise self.broken[name]
-            return method(*args, **kwargs)
+            self.meanwhile.pop(f"before {name}", lambda: None)()
+            result = method(*args, **kwargs)
+            self.meanwhile.pop(f"after {name}", lambda: None)()
+            return result
 
         return call
 
@@ -75,9 +119,11 @@ class CountingUsers:
 class AuthSite:
     """One application with accounts."""
 
-    def __init__(self, users: Users | None = None, hasher: Argon2 = CHEAP, **settings: Any) -> None:
+    def __init__(
+        self, users: Users | None = None, hasher: Argon2 = CHEAP, store: Store | None = None, **settings: Any
+    ) -> None:
         self.users: Any = CountingUsers(users or MemoryUsers())
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.clock = Clock()
         self.events: list[Event] = []
         self.hasher = CountingHasher(hasher)
@@ -118,9 +164,15 @@ class AuthSite:
 class Browser:
     """One browser, with its cookies."""
 
-    def __init__(self, site: AuthSite) -> None:
+    def __init__(self, site: AuthSite, cookies: Iterable[Cookie] = ()) -> None:
         self.site = site
         self.client = TestApp(site.wsgi)
+        for cookie in cookies:  # not by WebTest's set_cookie, which puts the value in quotes
+            self.client.cookiejar.set_cookie(copy(cookie))
+
+    def copied(self) -> Browser:
+        """A thief's browser, or another tab: one with the cookies that this one has by now."""
+        return Browser(self.site, self.client.cookiejar)
 
     def do(
         self, act: Act, *, method: str = "POST", status: str = "200 OK", headers: Mapping[str, str] | None = None

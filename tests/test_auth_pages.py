@@ -9,13 +9,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from socketserver import ThreadingMixIn
 from typing import Any
 from urllib.parse import parse_qs, quote, urljoin, urlsplit
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.util import FileWrapper, setup_testing_defaults
 
 import pytest
-from auth_kit import PASSWORD, AuthSite
+from auth_kit import CHEAP, PASSWORD, AuthSite, Crowd, together
 from conftest import SECRET
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,8 +24,9 @@ from prerequisites import require
 from webtest import TestApp, TestResponse
 
 from sessionware import Busy, ConfigError, NotLoggedIn, SessionMiddleware, StoreUnavailable, Throttled
-from sessionware.auth import AuthPages, Page, PasswordPolicy, safe_next
+from sessionware.auth import Argon2, AuthPages, Page, PasswordPolicy, passwords, safe_next
 from sessionware.auth.page_html import STYLE
+from sessionware.auth.pages import Form
 
 FORM = "application/x-www-form-urlencoded"
 FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
@@ -37,8 +39,8 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 class PagesSite(AuthSite):
     """A site whose application greets who is logged in, asks for a login at /members, and says what it was asked."""
 
-    def __init__(self, app: Any = None, minimum_length: int = 15, **settings: Any) -> None:
-        super().__init__(policy=PasswordPolicy(minimum_length))
+    def __init__(self, app: Any = None, minimum_length: int = 15, hasher: Argon2 = CHEAP, **settings: Any) -> None:
+        super().__init__(hasher=hasher, policy=PasswordPolicy(minimum_length))
         self.pages = AuthPages(app or self.greet, self.auth, **settings)
         self.served = self.wrapped(self.pages)
 
@@ -294,6 +296,52 @@ def test_forms_of_another_site_are_refused(site, visitor, kind):
     assert len(site.told("csrf.blocked")) == 1
 
 
+ORIGINS: list[tuple[dict[str, str], bool]] = [
+    ({"Sec-Fetch-Site": "cross-site"}, False),
+    ({"Sec-Fetch-Site": "same-site"}, False),
+    ({"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost:80"}, False),
+    ({"Origin": "http://evil.example"}, False),
+    ({"Origin": "https://localhost:80"}, False),
+    ({"Origin": "null"}, False),
+    ({"Sec-Fetch-Site": "same-origin"}, True),
+    ({"Sec-Fetch-Site": "none"}, True),
+    ({"Origin": "http://localhost:80"}, True),
+    ({"Sec-Fetch-Site": "cross-site", "Origin": "https://partner.example"}, True),
+    ({}, True),
+]
+
+
+@pytest.mark.parametrize(("headers", "is_ours"), ORIGINS, ids=str)
+def test_where_a_form_comes_from_decides(site, headers, is_ours):
+    """Fetch Metadata first, then Origin; what brings neither is no browser. A partner is let in by name."""
+    visitor = TestApp(site.wrapped(site.pages, trusted_origins=["https://partner.example"]))
+
+    assert post(visitor, "/login", GOOD_BODY, headers=headers).status_code == (303 if is_ours else 403)
+    assert visitor.get("/").text == ("Hello Ada" if is_ours else "Hello stranger")
+    assert site.hasher.calls == ["verify"] * is_ours
+
+
+def test_who_comes_while_all_memory_is_in_use_gets_a_page_that_says_so(monkeypatch):
+    """503, and after how many seconds to come again. Who came first is let in."""
+    monkeypatch.setattr(passwords, "PATIENCE", 0)
+    site = PagesSite(hasher=Argon2(1, 8, 1, memory_budget=8 * 1024))
+    site.register("Ada")
+    first, second = site.visitor(), site.visitor()
+    crowd = Crowd(monkeypatch)
+    threads = together(1, lambda: log_in(first))
+    crowd.wait_for(1)
+
+    refused = [log_in(second), log_in(second, username="Nobody"), log_in(second, "/register", username="Bob")]
+    crowd.go.set()
+    threads[0].join(10)
+
+    assert [(page.status_code, page.headers["Retry-After"]) for page in refused] == [(503, "0")] * 3
+    assert all("busy" in page.html.find(role="alert").text for page in refused)
+    assert site.told("login.failed") == []
+    assert (first.get("/").text, second.get("/").text) == ("Hello Ada", "Hello stranger")
+    assert log_in(second).status_code == 303
+
+
 @pytest.mark.parametrize("error", [Busy(retry_after=5), Throttled(retry_after=5)], ids=["busy", "throttled"])
 def test_who_has_to_wait_is_told_for_how_long(site, visitor, error):
     """In a header for programs, in a sentence for people; what was typed is kept."""
@@ -319,6 +367,27 @@ def test_an_outage_is_not_a_failed_login(site, visitor):
 
     assert response.status_code == 503
     assert "disk" not in response.text
+
+
+@pytest.mark.parametrize("path", ["/", "/members"])
+def test_an_outage_is_not_a_logout(site, visitor, path):
+    """Who cannot be looked up is not sent to the login page, and is still logged in afterwards."""
+    log_in(visitor)
+    site.users.broken["get"] = StoreUnavailable("the disk is on fire")
+    response = visitor.get(path, expect_errors=True)
+    site.users.broken.clear()
+
+    assert response.status_code == 503
+    assert response.headers.getall("Set-Cookie") == []
+    assert visitor.get("/members").text == "Hello Ada"
+
+
+def test_a_form_shows_no_password():
+    """It is what a report of an error prints."""
+    shown = repr(Form("Ada", PASSWORD, "/members"))
+
+    assert PASSWORD not in shown
+    assert "Ada" in shown
 
 
 GOOD_BODY = f"username=Ada&password={quote(PASSWORD)}"
@@ -396,6 +465,10 @@ def test_every_answer_has_the_headers_that_keep_it_private_and_harmless(site, vi
     """Also those that send elsewhere, and those that refuse. No script runs, no frame holds it, no cache keeps it."""
     answers = [visitor.get(path), post(visitor, path), post(visitor, path, GOOD_BODY, headers=FOREIGN)]
     answers.append(visitor.request(path, method="PUT", expect_errors=True))
+    if path != "/members":
+        fields = f"username=Grace&password={quote(PASSWORD)}" if path == "/register" else GOOD_BODY
+        answers.append(post(visitor, path, fields))
+        assert answers[-1].status_code == 303
 
     for answer in answers:
         policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
@@ -695,6 +768,33 @@ def test_pages_work_wherever_the_application_is_mounted(site, mount):
     assert visitor.post("/logout").headers["Location"] == f"{base}/"
 
 
+def test_mount_prefix_and_way_of_registering_go_together():
+    """From what needs a login to the registration, to the login and back, every step below the mount."""
+    site = PagesSite(prefix="/account", home="/start", after_register="redirect")
+    visitor = TestApp(site.served, extra_environ={"SCRIPT_NAME": "/app"})
+
+    def fill(page: TestResponse) -> TestResponse:
+        page.form["username"], page.form["password"] = "Grace", PASSWORD
+        return page.form.submit()
+
+    def at(location: str) -> TestResponse:
+        assert location.startswith("/app/")
+        return visitor.get(location.removeprefix("/app"))
+
+    login = at(visitor.get("/members?x=1").headers["Location"])
+    register = at(Elements(login).all("a")[0]["href"] or "")
+    assert register.form.action == "/app/account/register"
+    register.form.action = register.form.action.removeprefix("/app")
+    registered = at(fill(register).headers["Location"])
+    assert "Your account is ready" in registered.text
+    assert visitor.cookies == {}
+    registered.form.action = registered.form.action.removeprefix("/app")
+
+    assert fill(registered).headers["Location"] == "/app/members?x=1"
+    assert visitor.get("/members").text == "Hello Grace"
+    assert visitor.post("/account/logout").headers["Location"] == "/app/start"
+
+
 @pytest.mark.parametrize("mount", ["//evil.example", "/\\evil.example", "/"])
 def test_no_mount_leads_to_another_site(site, mount):
     """Some servers take it from the request; the protocol checker would object to the last one."""
@@ -807,7 +907,6 @@ def test_render_replaces_the_html():
         return f"<h1>{page.kind}</h1>"
 
     site = PagesSite(render=render, site="Tea", stylesheet="/brand.css", minimum_length=20)
-    site.register("Ada")
     visitor = site.visitor()
     assert visitor.get("/login?next=/members").text == "<h1>login</h1>"
     failed = post(visitor, "/register", "username=Bob&password=short&next=/x")
@@ -827,6 +926,9 @@ def test_render_replaces_the_html():
     assert (pages[1].kind, pages[1].username, pages[1].next) == ("register", "Bob", "/x")
     assert pages[1].invalid == {"password"}
     assert "20" in pages[1].error
+    assert post(visitor, "/members").text == "<h1>login</h1>"
+    assert pages[2].error == NotLoggedIn.message
+    assert "short" not in repr(pages)
 
 
 # Settings
@@ -884,6 +986,12 @@ def test_webob_is_loaded_with_the_pages_only():
 # In a real browser
 
 
+class Threads(ThreadingMixIn, WSGIServer):
+    """Browsers keep a connection in reserve; a server that waits for its request would answer no other meanwhile."""
+
+    daemon_threads = True
+
+
 class Quiet(WSGIRequestHandler):
     def log_message(self, *args: Any) -> None:
         pass
@@ -892,7 +1000,7 @@ class Quiet(WSGIRequestHandler):
 @pytest.fixture
 def address(site: PagesSite) -> Iterator[str]:
     """The site, served on this machine."""
-    with make_server("127.0.0.1", 0, site.served, handler_class=Quiet) as server:
+    with make_server("127.0.0.1", 0, site.served, Threads, Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"

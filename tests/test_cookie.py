@@ -149,6 +149,19 @@ def test_cookie_sealed_for_another_name_is_no_cookie():
     assert reader().read({**HTTP, "HTTP_COOKIE": f"session={value}"}) is None
 
 
+def test_cookie_sealed_by_an_unknown_secret_is_no_cookie():
+    """Nor does it reach the store."""
+    site, other = Site(), Site(secret="another secret, that is long enough too")
+    stranger = other.browser()
+    stranger.visit(lambda session: session.update(n=1))
+
+    visit = site.browser().visit(
+        lambda session: session.copy(), headers={"Cookie": f"session={stranger.cookies['session']}"}
+    )
+
+    assert (visit.result, site.store.taken()) == ({}, [])
+
+
 def test_over_https_only_the_prefixed_name_is_read():
     """A sibling domain can plant `session`, and cannot plant `__Host-session`."""
     _, plain = ticket("session")

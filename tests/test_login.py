@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 import types
+from base64 import b64encode, urlsafe_b64decode
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,19 +23,24 @@ from sessionware import (
     MemoryStore,
     NotLoggedIn,
     PasswordRejected,
+    SQLiteStore,
     StoreUnavailable,
     UsernameRejected,
     UsernameTaken,
     get_session,
 )
-from sessionware.auth import Argon2, Auth, MemoryUsers, PasswordPolicy, SQLiteUsers
+from sessionware.auth import Argon2, Auth, MemoryUsers, PasswordPolicy, SQLiteUsers, User
 
 FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
 
 
-@pytest.fixture
-def site() -> AuthSite:
-    return AuthSite()
+@pytest.fixture(params=["memory", "sqlite"])
+def site(request, tmp_path) -> AuthSite:
+    """Accounts and sessions in memory, and both in one file."""
+    if request.param == "memory":
+        return AuthSite()
+    path = tmp_path / "app.db"
+    return AuthSite(SQLiteUsers(path), store=SQLiteStore(path))
 
 
 @pytest.fixture
@@ -149,16 +157,19 @@ def test_an_outage_of_the_accounts_is_no_failed_login(site, ada):
 
 def test_a_login_changes_the_cookie_and_the_old_one_is_dead(site, ada):
     """Whoever knew the cookie from before has nothing (CVE-2018-1000519, CVE-2022-38054)."""
-    browser, thief = site.browser(), site.browser()
+    browser = site.browser()
     browser.do(lambda environ: get_session(environ).update(cart=["tea"]))
-    before = browser.cookies["session"]
-    thief.client.set_cookie("session", before)
+    thief, latecomer = browser.copied(), browser.copied()
+    assert thief.do(lambda environ: get_session(environ).copy()) == {"cart": ["tea"]}
 
     browser.do(lambda environ: site.auth.login(environ, "Ada", PASSWORD))
 
-    assert browser.cookies["session"] != before
-    assert thief.who() is None
-    assert thief.do(lambda environ: get_session(environ).copy()) == {}
+    assert browser.cookies["session"] != thief.cookies["session"]
+    for seconds, each in [(0, thief), (61, latecomer)]:
+        site.clock.tick(seconds)
+        assert each.who() is None
+        assert each.do(lambda environ: get_session(environ).copy()) == {}
+    assert browser.who() == "Ada"
 
 
 def test_logging_in_again_changes_the_cookie_again(site, ada):
@@ -237,29 +248,79 @@ def test_a_second_factor_fits_between_the_two_halves_of_a_login(site, ada):
 # What runs beside a login
 
 
-@pytest.mark.parametrize("change", ["disable", "delete", "rename", "new password", "log out everywhere"])
-def test_a_login_does_not_survive_what_ends_all_sessions_beside_it(site, ada, change):
-    """The account is looked at once more when the login is stored, before the browser hears of it."""
-    other = site.logged_in("Ada")
-    changes = {
-        "disable": lambda: site.users.set_active(ada.id, False),
-        "delete": lambda: site.users.delete(ada.id),
-        "rename": lambda: site.users.rename(ada.id, "lovelace", "Lovelace"),
-        "new password": lambda: site.users.set_password(ada.id, "new", expect=ada.password_hash, bump=True),
+ENDINGS = ["disable", "delete", "rename", "new password", "log out everywhere"]
+
+
+def ending(site: AuthSite, user: User, change: str, other: Browser) -> Callable[[], Any]:
+    """Something that ends all sessions of an account, done by somebody else."""
+    changes: dict[str, Callable[[], Any]] = {
+        "disable": lambda: site.users.set_active(user.id, False),
+        "delete": lambda: site.users.delete(user.id),
+        "rename": lambda: site.users.rename(user.id, "lovelace", "Lovelace"),
+        "new password": lambda: site.users.set_password(user.id, "new", expect=user.password_hash, bump=True),
         "log out everywhere": lambda: other.do(lambda environ: site.auth.logout(environ, everywhere=True)),
     }
-    browser = site.browser()
+    return changes[change]
+
+
+@pytest.mark.parametrize("change", ENDINGS)
+@pytest.mark.parametrize("moment", ["after find", "while the password is checked", "before the answer", "before get"])
+def test_a_login_does_not_survive_what_ends_all_sessions_beside_it(site, ada, change, moment):
+    """The account is looked at once more when the login is stored, before the browser hears of it."""
+    other, browser = site.logged_in("Ada"), site.browser()
+    end = ending(site, ada, change, other)
 
     def view(environ):
+        if moment == "while the password is checked":
+            site.hasher.after_verify = end
+        elif moment != "before the answer":
+            site.users.meanwhile[moment] = end  # `get` is the last look
         site.auth.login(environ, "Ada", PASSWORD)
-        changes[change]()
+        if moment == "before the answer":
+            end()
 
     _, response = browser.visit(view, method="POST")
 
+    assert site.users.meanwhile == {}
     assert "session" not in browser.cookies
     assert not any("Max-Age=0" not in value for value in response.headers.getall("Set-Cookie"))
     assert browser.who() is None
     assert other.who() is None
+    assert owners(site) == set()
+
+
+@pytest.mark.parametrize("change", ENDINGS)
+@pytest.mark.parametrize("moment", ["after get", "after the commit"])
+def test_a_login_that_was_stored_just_before_is_found_by_what_ends_all_sessions(site, ada, change, moment):
+    """The last look came too early to see it. The session is over before the next request is answered."""
+    other, browser = site.logged_in("Ada"), site.browser()
+    end = ending(site, ada, change, other)
+
+    def view(environ):
+        if moment == "after get":
+            site.users.meanwhile["after get"] = end
+        site.auth.login(environ, "Ada", PASSWORD)
+        if moment == "after the commit":
+            get_session(environ).commit()
+            end()
+
+    browser.do(view)
+
+    assert site.users.meanwhile == {}
+    if change == "log out everywhere":
+        assert owners(site) == set()
+        assert browser.do(lambda environ: get_session(environ).username) is None
+    assert (browser.who(), other.who()) == (None, None)
+    assert owners(site) == set()
+
+
+@pytest.mark.parametrize("change", ["disable", "delete", "rename", "new password"])
+def test_what_comes_before_the_look_fails_the_login(site, ada, change):
+    """As for anybody who may not log in."""
+    site.users.meanwhile["before find"] = ending(site, ada, change, site.browser())
+
+    with pytest.raises(LoginFailed):
+        site.browser().do(lambda environ: site.auth.login(environ, "Ada", PASSWORD))
     assert owners(site) == set()
 
 
@@ -410,16 +471,36 @@ def test_a_name_that_was_assigned_by_hand_is_no_account(site, ada):
 
 def test_a_logout_ends_the_session_and_takes_the_cookie(site, ada):
     """The old cookie is worth nothing, wherever a copy of it is."""
-    browser, thief = site.logged_in("Ada"), site.browser()
-    thief.client.set_cookie("session", browser.cookies["session"])
+    browser = site.logged_in("Ada")
+    thief, latecomer = browser.copied(), browser.copied()
+    assert thief.who() == "Ada"
 
     browser.do(site.auth.logout)
 
     assert "session" not in browser.cookies
     assert browser.who() is None
-    site.clock.tick(61)
     assert thief.who() is None
+    site.clock.tick(61)
+    assert latecomer.who() is None
     assert [(event.account, event.user_id) for event in site.told("logout")] == [("ada", ada.id)]
+
+
+def test_a_request_that_began_before_a_logout_brings_nothing_back(site, ada):
+    """What it writes is dropped, and it sets no cookie."""
+    browser = site.logged_in("Ada")
+    slow = browser.copied()
+
+    def view(environ):
+        get_session(environ)["draft"] = "x"
+        browser.do(site.auth.logout)
+        return site.auth.user(environ)
+
+    user, response = slow.visit(view)
+
+    assert user == ada  # as it was when this request looked
+    assert response.headers.getall("Set-Cookie") == []
+    assert (browser.who(), slow.who()) == (None, None)
+    assert owners(site) == set()
 
 
 def test_a_logout_of_nobody_does_nothing(site):
@@ -500,6 +581,17 @@ def test_a_logout_everywhere_meets_a_change_of_the_password(site, ada):
     assert (now.password_hash, now.version) == ("two", ada.version + 1)
 
 
+def test_a_table_that_never_says_yes_hangs_nothing(ada, site):
+    """One of one's own that forgets to return whether it changed the account is told so, after a while."""
+    browser = site.logged_in("Ada")
+    site.users.behind.set_password = lambda *args, **how: None
+
+    with pytest.raises(StoreUnavailable, match="set_password"):
+        site.auth._end_all(ada.id)
+    _, response = browser.visit(lambda environ: site.auth.logout(environ, everywhere=True), method="POST")
+    assert response.status_code == 503
+
+
 # Registering
 
 
@@ -542,6 +634,38 @@ def test_a_password_is_nowhere_but_in_its_hash(site, caplog):
 
     assert "login.failed" in caplog.text
     assert [text for text in texts if PASSWORD in text or user.password_hash in text] == []
+
+
+def test_a_password_is_in_no_file_and_its_hash_only_where_the_accounts_are(tmp_path, caplog):
+    """Nor is who is logged in to be read where the sessions are: whoever gets that table has nothing."""
+    caplog.set_level(logging.DEBUG)
+    accounts, sessions = tmp_path / "accounts", tmp_path / "sessions"
+    for directory in (accounts, sessions):
+        directory.mkdir()
+    site = AuthSite(SQLiteUsers(accounts / "a.db"), store=SQLiteStore(sessions / "s.db"))
+    browser = site.browser()
+    user = browser.do(lambda environ: site.auth.register(environ, "Ada.Lovelace", PASSWORD))
+    wrong = [("Ada.Lovelace", PASSWORD + "!"), (PASSWORD, PASSWORD), ("Ada.Lovelace", "\ud800" + PASSWORD)]
+    for name, password in wrong:
+        with pytest.raises(LoginFailed) as failed:
+            browser.do(lambda environ, both=(name, password): site.auth.login(environ, *both))
+        assert PASSWORD not in "".join(traceback.format_exception(failed.value))
+    site.logged_in("Ada.Lovelace")
+
+    def content(directory):
+        return b"".join(path.read_bytes() for path in directory.iterdir())
+
+    def spellings(text):
+        return [text.encode(), text.encode("utf-16-le"), text.encode().hex().encode(), b64encode(text.encode())[:-4]]
+
+    assert user.password_hash.encode() in content(accounts)
+    assert [each for each in spellings(PASSWORD) if each in content(accounts) + content(sessions)] == []
+    for secret in (user.password_hash, user.id, "Ada.Lovelace", "ada.lovelace"):
+        assert [each for each in spellings(secret) if each in content(sessions)] == []
+    assert bytes.fromhex(user.id) not in content(sessions)
+    cookie = urlsafe_b64decode(browser.cookies["session"])
+    assert [each for each in (b"ada", b"Ada", bytes.fromhex(user.id)) if each in cookie] == []
+    assert PASSWORD not in caplog.text
 
 
 @pytest.mark.parametrize("name", ["Ada", "ADA", "\uff21da"], ids=ascii)
@@ -627,6 +751,29 @@ def test_what_is_given_with_an_account_is_data_and_nothing_else(site):
     assert len(user.id) == 32
     assert CHEAP.verify(user.password_hash, PASSWORD)
     assert dict(user.data) == given
+
+
+def test_a_registration_that_cannot_be_stored_leaves_nothing(site):
+    """Neither an account nor a session (the hash was already made)."""
+    site.users.broken["add"] = StoreUnavailable("the disk is full")
+    browser = site.browser()
+
+    _, response = browser.visit(lambda environ: site.auth.register(environ, "Ada", PASSWORD), method="POST")
+
+    assert response.status_code == 503
+    assert site.hasher.calls == ["hash"]
+    assert site.users.find("ada") is None
+    assert site.store.scan() == []
+    assert browser.cookies == {}
+
+
+def test_a_registration_without_an_address_leaves_nothing():
+    """If the application's `client` fails it does so before there is an account that the visitor never hears of."""
+    site = AuthSite(client=lambda environ: environ["HTTP_X_REAL_IP"])
+
+    with pytest.raises(KeyError):
+        site.browser().do(lambda environ: site.auth.register(environ, "Ada", PASSWORD))
+    assert site.users.find("ada") is None
 
 
 def test_an_account_whose_response_failed_is_there_and_not_logged_in(site):
@@ -818,13 +965,18 @@ def test_being_busy_is_no_failed_login(site, ada):
     [
         {"users": "app.db"},
         {"users": None},
+        {"users": MemoryUsers},
         {"secret": "short"},
         {"store": None},
         {"store": "sessions.db"},
+        {"store": MemoryStore},
         {"policy": 15},
+        {"policy": PasswordPolicy},
         {"hasher": Argon2},
         {"hasher": None},
+        {"hasher": types.SimpleNamespace(verify=CHEAP.verify)},
         {"client": "REMOTE_ADDR"},
+        {"on_event": "log"},
     ],
     ids=lambda settings: next(iter(settings)),
 )

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import argon2
 import pytest
+from auth_kit import CHEAP, PASSWORD, Crowd, together
 
 from sessionware import Busy, ConfigError, PasswordRejected
 from sessionware.auth import Argon2, PasswordPolicy, check_password, hash_password, passwords, verify_password
 
-CHEAP = Argon2(time_cost=1, memory_cost=8, parallelism=1)
-PASSWORD = "correct horse battery staple"
 STORED = CHEAP.hash(PASSWORD)
 HEAD, SALT, DIGEST = STORED.rpartition("p=1")[0] + "p=1", *STORED.split("$")[-2:]
 
@@ -178,6 +175,15 @@ def test_the_right_password_brings_old_hashes_up_to_date(newer):
     assert CHEAP.verify(verified.rehash, PASSWORD).rehash is not None
 
 
+def test_a_new_hash_is_not_shown():
+    """What was found is printed into logs, as an account is."""
+    verified = Argon2(2, 8, 1).verify(STORED, PASSWORD)
+
+    assert verified.rehash is not None
+    assert repr(verified) == "Verified(is_right=True, reason='')"
+    assert verified.rehash not in f"{verified} {[verified]}"
+
+
 def test_a_wrong_password_makes_no_new_hash():
     """Or an attacker would choose the next password."""
     assert Argon2(2, 8, 1).verify(STORED, "not the password").rehash is None
@@ -282,42 +288,9 @@ def test_a_huge_password_costs_nothing():
 # Many at once
 
 
-class Crowd:
-    """Threads inside argon2, held there until they are let go."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.go = threading.Event()
-        self.let_pass: bytes | None = None
-        """A password with which one need not wait."""
-        self._arrived = threading.Semaphore(0)
-        verify = argon2.PasswordHasher.verify
-
-        def held(hasher: argon2.PasswordHasher, hash: Any, password: Any) -> bool:
-            self._arrived.release()
-            assert password == self.let_pass or self.go.wait(10)
-            return verify(hasher, hash, password)
-
-        monkeypatch.setattr(argon2.PasswordHasher, "verify", held)
-
-    def wait_for(self, count: int) -> None:
-        for _ in range(count):
-            assert self._arrived.acquire(timeout=10)
-
-    def is_joined(self) -> bool:
-        """Whether one more arrives soon."""
-        return self._arrived.acquire(timeout=0.05)
-
-
 @pytest.fixture
 def crowd(monkeypatch: pytest.MonkeyPatch) -> Crowd:
     return Crowd(monkeypatch)
-
-
-def together(count: int, call: Callable[[], Any]) -> list[threading.Thread]:
-    threads = [threading.Thread(target=call, daemon=True) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    return threads
 
 
 def test_no_more_are_checked_at_once_than_the_memory_allows(crowd, monkeypatch):

@@ -167,6 +167,24 @@ def test_a_path_without_permission_is_a_mistake(locked):
         assert exit_code(fork(open_without_permission)) == 0
 
 
+def test_a_full_disk_is_an_outage_and_loses_nothing(store, path):
+    """The page that would not fit is a 503; what was stored is there, and when there is room all goes on."""
+    store.create(record(1))
+    (pages,) = store._database.execute("PRAGMA page_count")[0]
+    store._database.execute(f"PRAGMA max_page_count = {pages + 1}")
+
+    with pytest.raises(StoreUnavailable, match="full"):
+        store.create(record(2, payload=b"x" * 100_000))
+    with pytest.raises(StoreUnavailable, match="full"):
+        store.replace(record(1, version=2, payload=b"x" * 100_000))
+    assert store.scan() == [record(1)]
+
+    store._database.execute("PRAGMA max_page_count = 1000000")
+    assert store.replace(record(1, version=2, payload=b"x" * 100_000))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 def test_a_file_that_vanishes_is_an_outage_and_not_made_anew(store, path):
     """An empty store in its place, perhaps one that everybody can read, would log everybody out and tell nobody."""
     path.unlink()

@@ -105,9 +105,12 @@ def test_the_key_of_a_key_is_itself_for_whole_names(name):
 
 
 def test_the_longest_name_has_128_characters():
-    """Counted before anything else is done to it."""
+    """Counted before anything else is done to it, and once more at the end: some signs stand for several letters."""
     assert username_key("a" * 128) == "a" * 128
     assert username_key("a" * 129) is None
+    assert username_key("\u00df" * 64) == "ss" * 64
+    assert username_key("\u00df" * 65) is None
+    assert username_key("\u3300" * 128) is None
 
 
 def test_a_huge_name_costs_nothing():

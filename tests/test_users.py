@@ -107,6 +107,21 @@ def test_nobody_comes_between_the_look_and_the_entry():
     assert sum(race(add, range(2))) == 1
 
 
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_what_is_changed_within_data_stays_in_the_hand(kind, tmp_path):
+    """Neither the table nor the next who reads it has it, so that trials in memory find the same as a database."""
+    users = MemoryUsers() if kind == "memory" else SQLiteUsers(tmp_path / "app.db")
+    given = {"roles": ["reader"]}
+    added = users.add("ada", "Ada", None, given)
+    given["roles"].append("given")
+    added.data["roles"].append("added")
+
+    for read in (lambda: users.get(added.id), lambda: users.find("ada")):
+        found = read()
+        assert dict(found.data) == {"roles": ["reader"]}
+        found.data["roles"].append("found")
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "app.db"

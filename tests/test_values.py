@@ -139,6 +139,27 @@ def test_what_cannot_be_stored_is_a_type_error_at_the_assignment(value):
     assert site.browser().visit(view).result == {}
 
 
+@pytest.mark.parametrize(("depth", "outcomes"), [(500, {"kept"}), (1000, {"kept", "refused"}), (2000, {"refused"})])
+def test_lists_nest_some_hundred_deep(depth, outcomes):
+    """What is kept can be read again; what is deeper is refused at the assignment. The limit is msgpack's."""
+    value: list = []
+    for _ in range(depth):
+        value = [value]
+    browser = Site().browser()
+
+    def view(session):
+        try:
+            session["k"] = value
+        except TypeError as error:
+            assert "nested too deeply" in str(error)
+            return "refused"
+        return "kept"
+
+    outcome = browser.visit(view).result
+    assert outcome in outcomes
+    assert ("k" in browser.read()) is (outcome == "kept")
+
+
 def test_tuples_nest_as_deep_as_is_said():
     """Eight levels of tuples and sets are fine."""
     value = nested(MAX_EXTENSION_DEPTH)

@@ -296,6 +296,17 @@ def test_session_that_is_too_large_rises_to_the_server():
     assert store.scan() == []
 
 
+def test_default_limit_is_256_kib():
+    """Just below it fits; above it does not."""
+    browser = Site().browser()
+    browser.visit(lambda session: session.update(blob=b"x" * 262_000))
+    assert len(browser.read()["blob"]) == 262_000
+
+    with pytest.raises(SessionTooLarge, match="262144"):
+        browser.visit(lambda session: session.update(blob=b"x" * 262_144))
+    assert len(browser.read()["blob"]) == 262_000
+
+
 def test_outage_while_streaming_replaces_the_response():
     """The save before the first chunk fails: a 503 goes out, and the application's body is closed unread."""
     site = Site()

@@ -26,7 +26,8 @@ def username_key(name: str) -> str | None:
         return None
     # Unicode's own case-insensitive comparison (Unicode 3.13, D145) with NFKC; doing it twice changes nothing more.
     key = normalize("NFKC", normalize("NFKC", name).casefold())
-    return key if _is_visible(key) else None  # an accent that stands alone becomes a space with an accent
+    # An accent that stands alone becomes a space with an accent, and one sign may become several letters.
+    return key if len(key) <= MAX_CHARACTERS and _is_visible(key) else None
 
 
 def _is_visible(text: str) -> bool:

@@ -16,6 +16,7 @@ from ..errors import (
     NotLoggedIn,
     SessionClosed,
     StoreError,
+    StoreUnavailable,
     UsernameRejected,
     UsernameTaken,
 )
@@ -30,6 +31,9 @@ from .user_sessions import UserSession, sessions_of
 from .users import User, Users
 
 _USER_KEY = "sessionware.user"
+
+# How often to try to change an account that others keep changing; a table that never says yes must hang nothing.
+_ATTEMPTS = 100
 
 
 def remote_address(environ: Mapping[str, Any]) -> str:
@@ -58,7 +62,8 @@ class Auth:
         environ_key: str = ENVIRON_KEY,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        _check(users, store, policy, hasher, client)
+        _check(users, store, policy, hasher)
+        _check_functions(client, on_event)
         self.policy = policy
         self._users = users
         self._hasher = hasher
@@ -76,6 +81,7 @@ class Auth:
         Raises `UsernameRejected`, `UsernameTaken`, `PasswordRejected`, `CrossOriginRefused` and `Busy`.
         """
         self._own_session(request)
+        client = self._address(request)  # if it fails, then while there is no account yet
         key = username_key(username)
         if key is None:
             raise UsernameRejected
@@ -85,9 +91,9 @@ class Auth:
         try:
             user = self._users.add(key, username, password_hash, data)
         except UsernameTaken:
-            self._tell("register.taken", request, account=key)
+            self._events.tell("register.taken", account=key, client=client)
             raise
-        self._tell("register.ok", request, user=user)
+        self._events.tell("register.ok", user_id=user.id, account=user.key, client=client)
         if login:
             self.start(request, user)
         return user
@@ -173,7 +179,7 @@ class Auth:
         self._users.delete(user.id)
         self._end_records(user.id)
         get_session(request, self._environ_key).invalidate()
-        self._tell("account.deleted", request, user=user)
+        self._tell("account.deleted", request, user)
 
     # In two steps, for a second factor in between
 
@@ -205,7 +211,7 @@ class Auth:
         session = self._own_session(request)
         session.log_in(user.username, user_id=user.id, user_version=user.version, check=lambda: self._is_current(user))
         get_environ(request, self._environ_key)[_USER_KEY] = user
-        self._tell("login.ok", request, user=user)
+        self._tell("login.ok", request, user)
 
     # Small steps
 
@@ -246,11 +252,19 @@ class Auth:
 
     def _end_all(self, user_id: str) -> None:
         """End every session of the account, and through its new version those too that are just being logged in to."""
-        while (user := self._users.get(user_id)) is not None:
-            if self._users.set_password(user_id, user.password_hash, expect=user.password_hash, bump=True):
-                break
+        self._raise_version(user_id)
         self._end_records(user_id)
         self._events.tell("session.revoked", user_id=user_id)
+
+    def _raise_version(self, user_id: str) -> None:
+        """Whatever the hash is by now: of two who change the account at once, one is told to look again."""
+        for _attempt in range(_ATTEMPTS):
+            user = self._users.get(user_id)
+            if user is None:
+                return
+            if self._users.set_password(user_id, user.password_hash, expect=user.password_hash, bump=True):
+                return
+        raise StoreUnavailable("set_password of this table of accounts does not say that it changed anything")
 
     def _end_records(self, user_id: str) -> None:
         for stored in self._records.owned_by(user_id=user_id):
@@ -269,30 +283,36 @@ class Auth:
         typed = key if key is not None else username[:MAX_CHARACTERS]
         return self._keyring.digest("account", typed.encode("utf-8", "surrogatepass")).hex()[:32]
 
-    def _tell(self, name: str, request: Any, *, user: User | None = None, account: str | None = None) -> None:
-        self._events.tell(
-            name,
-            user_id=user.id if user is not None else None,
-            account=user.key if user is not None else account,
-            client=self._address(request),
-        )
+    def _tell(self, name: str, request: Any, user: User | None = None) -> None:
+        id, key = (user.id, user.key) if user is not None else (None, None)
+        self._events.tell(name, user_id=id, account=key, client=self._address(request))
 
     def _address(self, request: Any) -> str:
         return self._client(get_environ(request, self._environ_key))
 
 
-def _check(users: object, store: object, policy: object, hasher: object, client: object) -> None:
+def _check(users: object, store: object, policy: object, hasher: object) -> None:
     """Raise `ConfigError` for an argument of the wrong kind, now rather than at the first login."""
-    if not callable(getattr(users, "set_password", None)):
+    if not _has(users, "set_password"):
         raise ConfigError(f'users={users!r} is no table of accounts. Pass one such as SQLiteUsers("app.db").')
-    if not callable(getattr(store, "owned_by", None)):
+    if not _has(store, "owned_by"):
         raise ConfigError(f"store={store!r} is no store. Pass the same one as to SessionMiddleware.")
     if not isinstance(policy, PasswordPolicy):
         raise ConfigError(f"policy={policy!r}: write policy=PasswordPolicy(minimum_length=15).")
-    if isinstance(hasher, type) or not callable(getattr(hasher, "verify", None)):
+    if not _has(hasher, "hash") or not _has(hasher, "verify"):
         raise ConfigError(f"hasher={hasher!r}: write hasher=Argon2(time_cost=2, memory_cost=19456, parallelism=1).")
+
+
+def _has(value: object, method: str) -> bool:
+    """Whether it is an object, and not its class, that can do this."""
+    return not isinstance(value, type) and callable(getattr(value, method, None))
+
+
+def _check_functions(client: object, on_event: object) -> None:
     if not callable(client):
         raise ConfigError(f"client={client!r}: pass a function that takes an environ and returns an address.")
+    if on_event is not None and not callable(on_event):
+        raise ConfigError(f"on_event={on_event!r}: pass a function that takes an Event.")
 
 
 def _check_text(*values: object) -> None:

@@ -66,6 +66,10 @@ class Form(NamedTuple):
     password: str = ""
     next: str = ""
 
+    def __repr__(self) -> str:
+        """Without the password, for a report of an error may show it."""
+        return f"Form(username={self.username!r}, next={self.next!r})"
+
 
 class AuthPages:
     """Serves /login, /register and /logout, and passes every other request on to the application.

@@ -59,6 +59,10 @@ class Verified(NamedTuple):
     def __bool__(self) -> bool:
         return self.is_right
 
+    def __repr__(self) -> str:
+        """Without the hash, for it may be logged."""
+        return f"Verified(is_right={self.is_right}, reason={self.reason!r})"
+
 
 class Hasher(Protocol):
     """What hashes and checks passwords for `Auth`: an `Argon2`, or something around one."""
@@ -80,7 +84,8 @@ class Argon2:
 
     `memory_cost` is in KiB. Checks that run at once share `memory_budget` bytes; one that has to wait longer than five
     seconds for its share raises `Busy`, so that a flood of logins cannot eat the server's memory. A stored hash made at
-    other costs, higher or lower, is replaced at its user's next login. Raises `ConfigError`.
+    other costs, higher or lower, is replaced at its user's next login; till then a check takes as long as it says.
+    Raises `ConfigError`.
     """
 
     time_cost: int = 2

@@ -72,10 +72,14 @@ class Users(Protocol):
 def new_user(key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
     """An account that is not in any table yet, with a random id of 128 bits. Raises `TypeError` for what is no JSON."""
     try:
-        as_json = json.loads(json.dumps(dict(data), allow_nan=False))
+        return User(secrets.token_hex(16), key, username, password_hash, data=_frozen(data))
     except (TypeError, ValueError) as error:
         raise TypeError(f"what is kept with an account has to be JSON: {error}") from None
-    return User(secrets.token_hex(16), key, username, password_hash, data=MappingProxyType(as_json))
+
+
+def _frozen(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data as JSON gives it back, sharing nothing with what was given."""
+    return MappingProxyType(json.loads(json.dumps(dict(data), allow_nan=False)))
 
 
 class MemoryUsers:
@@ -88,11 +92,11 @@ class MemoryUsers:
 
     def find(self, key: str) -> User | None:
         with self._lock:
-            return self._by_id.get(self._ids.get(key, ""))
+            return _copy(self._by_id.get(self._ids.get(key, "")))
 
     def get(self, id: str) -> User | None:
         with self._lock:
-            return self._by_id.get(id)
+            return _copy(self._by_id.get(id))
 
     def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
         user = new_user(key, username, password_hash, data)
@@ -100,7 +104,7 @@ class MemoryUsers:
             if key in self._ids:
                 raise UsernameTaken
             self._put(user)
-        return user
+            return replace(user, data=_frozen(user.data))
 
     def set_password(self, id: str, password_hash: str | None, *, expect: str | None, bump: bool) -> bool:
         with self._lock:
@@ -140,3 +144,8 @@ class MemoryUsers:
     def _put(self, user: User) -> None:
         self._by_id[user.id] = user
         self._ids[user.key] = user.id
+
+
+def _copy(user: User | None) -> User | None:
+    """An account to give away. What its reader does within its data stays out of the table, as with any other table."""
+    return None if user is None else replace(user, data=_frozen(user.data))
