@@ -301,7 +301,7 @@ ORIGINS: list[tuple[dict[str, str], bool]] = [
     ({"Sec-Fetch-Site": "same-site"}, False),
     ({"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost:80"}, False),
     ({"Origin": "http://evil.example"}, False),
-    ({"Origin": "https://localhost:80"}, False),
+    ({"Origin": "http://localhost:8080"}, False),
     ({"Origin": "null"}, False),
     ({"Sec-Fetch-Site": "same-origin"}, True),
     ({"Sec-Fetch-Site": "none"}, True),
