@@ -34,13 +34,17 @@ from sessionware.auth import Argon2, Auth, MemoryUsers, PasswordPolicy, SQLiteUs
 FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture
 def site(request, tmp_path) -> AuthSite:
-    """Accounts and sessions in memory, and both in one file."""
-    if request.param == "memory":
+    """Accounts and sessions in memory, or both in one file."""
+    if getattr(request, "param", "memory") == "memory":
         return AuthSite()
     path = tmp_path / "app.db"
     return AuthSite(SQLiteUsers(path), store=SQLiteStore(path))
+
+
+#: For what hangs on how the tables keep their promises.
+on_both_media = pytest.mark.parametrize("site", ["memory", "sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -155,6 +159,7 @@ def test_an_outage_of_the_accounts_is_no_failed_login(site, ada):
     assert browser.who() is None
 
 
+@on_both_media
 def test_a_login_changes_the_cookie_and_the_old_one_is_dead(site, ada):
     """Whoever knew the cookie from before has nothing (CVE-2018-1000519, CVE-2022-38054)."""
     browser = site.browser()
@@ -184,6 +189,7 @@ def test_logging_in_again_changes_the_cookie_again(site, ada):
     assert browser.do(lambda environ: get_session(environ).copy()) == {"draft": "x"}
 
 
+@on_both_media
 def test_a_login_as_somebody_else_leaves_nothing_of_the_one_before(site, ada):
     """Neither data nor name."""
     site.register("Bob")
@@ -263,6 +269,7 @@ def ending(site: AuthSite, user: User, change: str, other: Browser) -> Callable[
     return changes[change]
 
 
+@on_both_media
 @pytest.mark.parametrize("change", ENDINGS)
 @pytest.mark.parametrize("moment", ["after find", "while the password is checked", "before the answer", "before get"])
 def test_a_login_does_not_survive_what_ends_all_sessions_beside_it(site, ada, change, moment):
@@ -289,6 +296,7 @@ def test_a_login_does_not_survive_what_ends_all_sessions_beside_it(site, ada, ch
     assert owners(site) == set()
 
 
+@on_both_media
 @pytest.mark.parametrize("change", ENDINGS)
 @pytest.mark.parametrize("moment", ["after get", "after the commit"])
 def test_a_login_that_was_stored_just_before_is_found_by_what_ends_all_sessions(site, ada, change, moment):
@@ -314,6 +322,7 @@ def test_a_login_that_was_stored_just_before_is_found_by_what_ends_all_sessions(
     assert owners(site) == set()
 
 
+@on_both_media
 @pytest.mark.parametrize("change", ["disable", "delete", "rename", "new password"])
 def test_what_comes_before_the_look_fails_the_login(site, ada, change):
     """As for anybody who may not log in."""
@@ -413,6 +422,7 @@ def test_an_account_is_seen_as_it_is_now(site, ada):
     assert browser.do(site.auth.user).password_hash == "newer"
 
 
+@on_both_media
 @pytest.mark.parametrize("change", ["disable", "disable and enable", "delete", "rename", "new password"])
 def test_who_lost_the_right_is_nobody_from_the_next_request_on(site, ada, change):
     """And the session is over, its record too (ASVS 5.0 7.4.2; CVE-2023-40273)."""
@@ -469,6 +479,7 @@ def test_a_name_that_was_assigned_by_hand_is_no_account(site, ada):
 # Logging out
 
 
+@on_both_media
 def test_a_logout_ends_the_session_and_takes_the_cookie(site, ada):
     """The old cookie is worth nothing, wherever a copy of it is."""
     browser = site.logged_in("Ada")
@@ -485,6 +496,7 @@ def test_a_logout_ends_the_session_and_takes_the_cookie(site, ada):
     assert [(event.account, event.user_id) for event in site.told("logout")] == [("ada", ada.id)]
 
 
+@on_both_media
 def test_a_request_that_began_before_a_logout_brings_nothing_back(site, ada):
     """What it writes is dropped, and it sets no cookie."""
     browser = site.logged_in("Ada")
@@ -521,6 +533,7 @@ def test_a_logout_ends_this_session_only(site, ada):
     assert (here.who(), there.who()) == (None, "Ada")
 
 
+@on_both_media
 def test_a_logout_everywhere_ends_all_sessions_of_the_user_and_nobody_elses(site, ada):
     """At once: their records are over, and a new version says so to whatever is on its way."""
     site.register("Bob")
@@ -539,6 +552,7 @@ def test_a_logout_everywhere_ends_all_sessions_of_the_user_and_nobody_elses(site
     assert site.logged_in("Ada").who() == "Ada"
 
 
+@on_both_media
 def test_a_logout_everywhere_works_for_an_account_without_a_password(site):
     """It logs in some other way."""
     user = site.users.add("ada", "Ada", None, {})
@@ -562,6 +576,7 @@ def test_a_session_that_lost_its_right_cannot_end_the_others(site, ada):
     assert fresh.who() == "Ada"
 
 
+@on_both_media
 def test_a_logout_everywhere_meets_a_change_of_the_password(site, ada):
     """Whatever hash is there by then, the version goes up."""
     browser = site.logged_in("Ada")
@@ -595,6 +610,7 @@ def test_a_table_that_never_says_yes_hangs_nothing(ada, site):
 # Registering
 
 
+@on_both_media
 def test_registering_makes_an_account_and_logs_in(site):
     """The name as it was typed, the password as argon2id, what else was given as data."""
     browser = site.browser()
@@ -668,6 +684,7 @@ def test_a_password_is_in_no_file_and_its_hash_only_where_the_accounts_are(tmp_p
     assert PASSWORD not in caplog.text
 
 
+@on_both_media
 @pytest.mark.parametrize("name", ["Ada", "ADA", "\uff21da"], ids=ascii)
 def test_a_name_that_is_taken_is_taken_in_every_spelling(site, ada, name):
     """The account stays as it is, and nobody is logged in."""
@@ -741,6 +758,7 @@ def test_the_policy_is_asked_for_new_passwords_only():
     assert site.logged_in("Ada", "short").who() == "Ada"
 
 
+@on_both_media
 def test_what_is_given_with_an_account_is_data_and_nothing_else(site):
     """No field of a form decides about the account itself."""
     given = {"id": "x", "key": "root", "version": 9, "is_active": False, "password_hash": "y", "data": {"z": 1}}
@@ -753,6 +771,7 @@ def test_what_is_given_with_an_account_is_data_and_nothing_else(site):
     assert dict(user.data) == given
 
 
+@on_both_media
 def test_a_registration_that_cannot_be_stored_leaves_nothing(site):
     """Neither an account nor a session (the hash was already made)."""
     site.users.broken["add"] = StoreUnavailable("the disk is full")
@@ -795,6 +814,7 @@ def newer(site, ada) -> AuthSite:
     return AuthSite(site.users.behind, Argon2(2, 8, 1))
 
 
+@on_both_media
 def test_a_login_brings_the_hash_up_to_date_and_ends_no_session(site, ada, newer):
     """The version stays, so the sessions of before go on. What `login` returns has the new hash."""
     elsewhere = newer.logged_in("Ada")
@@ -817,6 +837,7 @@ def test_a_wrong_password_changes_no_hash(newer, ada):
     assert newer.users.find("ada") == ada
 
 
+@on_both_media
 def test_a_new_hash_never_undoes_a_new_password(newer, ada):
     """A slow login with the old password does not bring the old password back, and does not get in with it."""
     changed = newer.hasher.behind.hash("a new password")
