@@ -5,7 +5,9 @@
     python3 dev.py test [PYTEST ARGS]     every check and every test
     python3 dev.py matrix [PYTEST ARGS]   the tests under each Python found here, and with the oldest dependencies
     python3 dev.py fuzz [COUNT [SEED]]    damaged cookies, rows and forms, a million of them
-    python3 dev.py docs                   copy the example files into the pages that show them
+    python3 dev.py hammer [OPTIONS]       real servers under load, whose processes are killed all the time
+    python3 dev.py crash [OPTIONS]        stores whose process is killed at every file-system call
+    python3 dev.py docs                   bring what the pages show up to date: example files, tables
 
 The first run makes a virtual environment in .venv; later ones reuse it until pyproject.toml or the Python changes.
 """
@@ -41,7 +43,15 @@ INCLUDE = re.compile(
 
 
 def main(arguments: list[str]) -> int:
-    commands = {"example": example, "test": test, "matrix": matrix, "fuzz": fuzz, "docs": docs}
+    commands = {
+        "example": example,
+        "test": test,
+        "matrix": matrix,
+        "fuzz": fuzz,
+        "hammer": hammer,
+        "crash": crash,
+        "docs": docs,
+    }
     name, *rest = arguments or ["help"]
     if name not in commands:
         print((__doc__ or "").strip())
@@ -86,7 +96,23 @@ def fuzz(arguments: list[str]) -> int:
     return run(environment(VENV), str(ROOT / "tests" / "fuzz.py"), *arguments)
 
 
-def docs(_arguments: list[str]) -> int:
+def hammer(arguments: list[str]) -> int:
+    """The long version of tests/test_hammer.py."""
+    return run(environment(VENV), str(ROOT / "tests" / "hammer.py"), *arguments)
+
+
+def crash(arguments: list[str]) -> int:
+    """The long version of tests/test_crash.py."""
+    return run(environment(VENV), str(ROOT / "tests" / "crash.py"), *arguments)
+
+
+def docs(arguments: list[str]) -> int:
+    """Bring README.md and docs/ up to date: the files that they include, then the tables, which take a minute."""
+    refresh_includes()
+    return run(environment(VENV), str(ROOT / "tests" / "interleavings.py"), *arguments)
+
+
+def refresh_includes() -> None:
     """Bring every included file in README.md and docs/ up to date."""
     for page in pages():
         text = page.read_text(encoding="utf-8")
@@ -94,7 +120,6 @@ def docs(_arguments: list[str]) -> int:
         if fresh != text:
             page.write_text(fresh, encoding="utf-8")
             print(f"updated {page.relative_to(ROOT)}")
-    return 0
 
 
 # ---- pages ---------------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ from wsgiref.validate import validator
 from conftest import SECRET, Clock
 from webtest import TestApp, TestResponse
 
-from sessionware import Event, MemoryStore, Session, SessionMiddleware, Store, StoreUnavailable, get_session
+from sessionware import Event, MemoryStore, Session, SessionMiddleware, Store, get_session
+from sessionware.testing import FaultyStore
 
 View = Callable[[Session], object]
 
@@ -39,7 +40,7 @@ class Site:
     """One application, its store and what it told."""
 
     def __init__(self, store: Store | None = None, clock: Clock | None = None, **settings: Any) -> None:
-        self.store = CountingStore(store or MemoryStore())
+        self.store = WatchedStore(store or MemoryStore())
         self.clock = clock or Clock()
         self.events: list[Event] = []
         settings.setdefault("secret", SECRET)
@@ -106,27 +107,8 @@ def _application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [b"done"]
 
 
-class CountingStore:
-    """Notes every call before it reaches the store behind; fails at those that it is told to."""
-
-    def __init__(self, store: Store) -> None:
-        self.behind = store
-        self.calls: list[str] = []
-        self.broken: set[str] = set()
-        self.before: dict[str, Callable[[], object]] = {}
-        """Something to happen once, right before a call of this name."""
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self.behind, name)
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self.before.pop(name, lambda: None)()
-            self.calls.append(name)
-            if name in self.broken:
-                raise StoreUnavailable("the disk is on fire")
-            return method(*args, **kwargs)
-
-        return call
+class WatchedStore(FaultyStore):
+    """A store whose calls and contents tests look at."""
 
     def taken(self) -> list[str]:
         """The calls since this was asked last."""

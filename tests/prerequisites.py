@@ -52,4 +52,5 @@ def _nginx() -> str | None:
 _PREREQUISITES: dict[str, tuple[Callable[[], str | None], str]] = {
     "chromium": (_chromium, "apt-get install chromium, or set SESSIONWARE_CHROMIUM to the path of one"),
     "nginx": (_nginx, "apt-get install nginx"),
+    "strace": (lambda: shutil.which("strace"), "apt-get install strace"),
 }

@@ -223,7 +223,7 @@ def test_ci_installs_what_is_missing_and_lets_nothing_be_skipped(bare_machine):
     """The tests run last, by the README's command, with every prerequisite demanded."""
     assert ci(bare_machine) == [
         "apt-get update",
-        "apt-get install --yes chromium nginx",
+        "apt-get install --yes chromium nginx strace",
         "python3 dev.py test all",
     ]
 
@@ -232,6 +232,7 @@ def test_ci_installs_nothing_where_all_is_there(bare_machine):
     """A prepared machine starts at once."""
     script(bare_machine / "chromium-browser", "")
     script(bare_machine / "nginx", "")
+    script(bare_machine / "strace", "")
 
     assert ci(bare_machine) == ["python3 dev.py test all"]
 
@@ -240,6 +241,7 @@ def test_ci_installs_what_virtual_environments_need(bare_machine):
     """Debian's Python comes without; the message of dev.py is for people, a machine helps itself."""
     script(bare_machine / "chromium", "")
     script(bare_machine / "nginx", "")
+    script(bare_machine / "strace", "")
     python = bare_machine / "python3"
     python.write_text(python.read_text().replace("||", "&& exit 1 ||"))
 

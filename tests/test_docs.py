@@ -117,7 +117,7 @@ def test_a_block_marked_as_not_run_is_left_out(tmp_path):
     assert [block.not_run for block in blocks(page.read_text())] == ["serves for ever"]
 
 
-def test_the_docs_command_refreshes_what_is_included(tmp_path, monkeypatch):
+def test_refreshing_replaces_what_is_included(tmp_path, monkeypatch):
     """Only the block that follows the mark is replaced, byte for byte, even if it was empty."""
     monkeypatch.setattr(dev, "ROOT", tmp_path)
     page = tmp_path / "README.md"
@@ -125,5 +125,6 @@ def test_the_docs_command_refreshes_what_is_included(tmp_path, monkeypatch):
     page.write_text("<!-- include: a.py -->\n```python\n```\n" + other)
     (tmp_path / "a.py").write_text("print('a')\n")
 
-    assert dev.main(["docs"]) == 0
+    dev.refresh_includes()
+
     assert page.read_text() == "<!-- include: a.py -->\n```python\nprint('a')\n```\n" + other

@@ -63,7 +63,7 @@ class Records:
         events: Events | None = None,
         max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = time.time,
-        pause: Callable[[int], None] = jitter,
+        pause: Callable[[int], None] | None = None,
         patience: float = PATIENCE,
     ) -> None:
         if not isinstance(max_bytes, int) or max_bytes < 1024:
@@ -74,7 +74,7 @@ class Records:
         self._events = events or Events(clock=clock)
         self._max_bytes = max_bytes
         self._clock = clock
-        self._pause = pause
+        self._pause = pause or jitter
         self._patience = patience
         self._creations = itertools.count(random.randrange(PRUNE_EVERY))  # noqa: S311
 

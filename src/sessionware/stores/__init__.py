@@ -5,7 +5,9 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigError
-from .base import Store
+from .base import Store, checked_name
+
+__all__ = ["checked_name", "open_store"]
 
 
 def open_store(url: str) -> Store:

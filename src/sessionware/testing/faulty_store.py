@@ -1,0 +1,74 @@
+"""A store that fails when it is told to: to see what your application does in an outage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import StoreUnavailable
+from ..stores.base import Record, Store
+
+
+class FaultyStore:
+    """Hands every call on to another store, notes it, and fails at those that it is told to.
+
+    >>> from sessionware import MemoryStore
+    >>> from sessionware.testing import FaultyStore
+    >>> store = FaultyStore(MemoryStore())
+    >>> store.broken.add("replace")           # every `replace` raises StoreUnavailable, and does nothing
+    >>> store.deaf.add("create")              # every `create` does its work, and raises all the same
+    >>> store.calls
+    []
+
+    What it hands out as a namespace is a `FaultyStore` too, with faults of its own.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.behind = store
+        """The store that does the work."""
+        self.broken: set[str] = set()
+        """Methods that fail before they have done anything."""
+        self.deaf: set[str] = set()
+        """Methods that do their work, and whose answer is lost: as when the connection breaks at that moment."""
+        self.before: dict[str, Callable[[], object]] = {}
+        """What is to happen once, right before the next call of a method."""
+        self.calls: list[str] = []
+        """The methods that were called, in order."""
+
+    def create(self, record: Record) -> bool:
+        return bool(self._call("create", record))
+
+    def load(self, id: bytes, now: int) -> Record | None:
+        found: Record | None = self._call("load", id, now)
+        return found
+
+    def replace(self, record: Record) -> bool:
+        return bool(self._call("replace", record))
+
+    def touch(self, id: bytes, version: int, expires_at: int) -> None:
+        self._call("touch", id, version, expires_at)
+
+    def delete(self, id: bytes) -> bool:
+        return bool(self._call("delete", id))
+
+    def prune(self, now: int, limit: int = 1000) -> int:
+        return int(self._call("prune", now, limit))
+
+    def owned_by(self, owner: bytes, now: int) -> list[Record]:
+        return list(self._call("owned_by", owner, now))
+
+    def scan(self, after: bytes | None = None, limit: int = 1000) -> list[Record]:
+        return list(self._call("scan", after, limit))
+
+    def namespace(self, name: str) -> FaultyStore:
+        return FaultyStore(self._call("namespace", name))
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        self.before.pop(method, lambda: None)()
+        self.calls.append(method)
+        if method in self.broken:
+            raise StoreUnavailable(f"{method} was told to fail")
+        answer = getattr(self.behind, method)(*arguments)
+        if method in self.deaf:
+            raise StoreUnavailable(f"the answer of {method} was told to be lost")
+        return answer

@@ -1,0 +1,403 @@
+"""What sessionware promises about requests that overlap: each scenario is run in every order by `interleavings`.
+
+`python -m sessionware.testing` runs them all. docs/guarantees.md shows the table, and what becomes of it without each
+of the rules that keep the promises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..session import Session, get_session
+from .ending import Ending
+from .interleavings import Scenario
+from .promises import (
+    acknowledged_is_there,
+    acknowledged_login,
+    acknowledged_logout,
+    both_logins_hold,
+    cleared,
+    delete_and_write,
+    disabled,
+    fenced,
+    fresh_ids,
+    kept_or_told,
+    last_wins,
+    logged_out,
+    logged_out_from_write,
+    login_and_read,
+    login_and_write,
+    logout_and_login,
+    never_empty,
+    nobody,
+    nothing_outlives_end_all,
+    popped,
+    regenerated,
+    remembered,
+    slow_write,
+    strangers_data_stays_out,
+    told_is_readable,
+    touched,
+    unharmed,
+)
+from .site import Request
+from .visits import (
+    ACCOUNTS,
+    ANONYMOUS,
+    CLEAR,
+    DAY,
+    DISABLE,
+    FAIL,
+    HOUR,
+    IN_TWO_PLACES,
+    LOG_OUT,
+    LOG_OUT_EVERYWHERE,
+    LOGGED_IN,
+    LOOK,
+    READ,
+    REGENERATE,
+    REMEMBER,
+    afar_logs_in,
+    afar_writes,
+    appends,
+    appends_inside,
+    commits_login_and_fails,
+    counts,
+    drops,
+    from_afar,
+    logs_in,
+    request,
+    sets,
+    writes,
+)
+
+
+def _two(
+    name: str, promise: str, one: Request, other: Request, holds: Callable[[Ending], bool], **options: Any
+) -> Scenario:
+    options.setdefault("before", ANONYMOUS)
+    return Scenario(name, promise, (one, other), holds, **options)
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    # Writers
+    _two(
+        "two writers, different keys",
+        "Both values are there.",
+        writes("a", a=1),
+        writes("b", b=1),
+        lambda end: end.now.data == {"n": 1, "a": 1, "b": 1},
+    ),
+    Scenario(
+        "three writers, different keys",
+        "All three values are there.",
+        (writes("a", a=1), writes("b", b=1), writes("c", c=1)),
+        lambda end: end.now.data == {"n": 1, "a": 1, "b": 1, "c": 1},
+        before=ANONYMOUS,
+    ),
+    _two(
+        "two writers, same key",
+        "The later one's value is there, and if it had not seen the earlier one's, `overwritten` says so.",
+        sets("one"),
+        sets("two"),
+        last_wins("a", lambda name, _saw: name),
+    ),
+    _two(
+        "writer and reader",
+        "The value is there, and the reader has written nothing.",
+        writes(),
+        READ,
+        lambda end: end.now.data == {"n": 1, "a": 1} and end.writers == ["write"] and end.reply("read").cookie is None,
+    ),
+    _two(
+        "write, then read",
+        "A request sent after a response arrived sees what that one said was saved.",
+        writes(),
+        READ,
+        told_is_readable,
+    ),
+    _two("two counters", "The count is exact.", counts("one"), counts("two"), lambda end: end.now.data == {"n": 3}),
+    Scenario(
+        "three counters",
+        "The count is exact.",
+        (counts("one"), counts("two"), counts("three")),
+        lambda end: end.now.data == {"n": 4},
+        before=ANONYMOUS,
+    ),
+    _two(
+        "two appends by `modify`",
+        "Both items are in the list, once.",
+        appends("one"),
+        appends("two"),
+        lambda end: sorted(end.now.data["items"]) == ["one", "two"],
+    ),
+    _two(
+        "two appends inside the list",
+        "The later list wins whole, and if it lacks the earlier one's item, `overwritten` says so.",
+        appends_inside("one"),
+        appends_inside("two"),
+        last_wins("items", lambda name, saw: [*saw, name]),
+        before=(writes("begin", items=[]), LOOK),
+    ),
+    _two(
+        "flash: pop and push",
+        "Each message is shown once or still there.",
+        request("pop", lambda session: tuple(session.pop_flash())),
+        request("push", lambda session: session.flash("new")),
+        popped,
+        before=(request("begin", lambda session: session.flash("old")), LOOK),
+    ),
+    _two("delete and write", "The key is gone, the value is there.", drops("delete"), writes(), delete_and_write),
+    _two(
+        "delete and write, same key",
+        "The later one wins, and if it had not seen the earlier one's work, `overwritten` says so.",
+        drops("delete"),
+        request("write", lambda session: (session.get("n"), session.update(n=9))[0]),
+        last_wins("n", lambda name, _saw: 9 if name == "write" else None),
+    ),
+    _two("clear and write", "What was there is gone; the value stays if it was saved later.", CLEAR, writes(), cleared),
+    _two(
+        "late write and write",
+        "What a streamed body writes after its first byte is there as well.",
+        request("late", lambda session: session.get("n"), late=lambda environ: get_session(environ).update(late=1)),
+        writes(),
+        lambda end: end.now.data == {"n": 1, "a": 1, "late": 1},
+    ),
+    _two(
+        "failed request and write",
+        "A 5xx saves nothing; the write is there.",
+        FAIL,
+        writes(),
+        lambda end: end.now.data == {"n": 1, "a": 1},
+    ),
+    # Logging out
+    _two(
+        "logout and write",
+        "Nobody is logged in. A write sent after the logout's response has a session of its own, others are dropped.",
+        LOG_OUT,
+        writes(),
+        logged_out_from_write,
+        before=LOGGED_IN,
+    ),
+    _two("logout and read", "Nobody is logged in.", LOG_OUT, READ, logged_out, before=LOGGED_IN),
+    _two(
+        "logout and login",
+        "The old session is over. A logout saved after the login ends that too, else the last response decides.",
+        LOG_OUT,
+        logs_in(who="bob"),
+        logout_and_login,
+        before=LOGGED_IN,
+    ),
+    _two("logout and regenerate", "Nobody is logged in.", LOG_OUT, REGENERATE, logged_out, before=LOGGED_IN),
+    Scenario(
+        "slow write, logout, login",
+        "What was sent with the cookie of the session before is not in the session after.",
+        (writes(), LOG_OUT, logs_in(who="bob")),
+        slow_write,
+        before=LOGGED_IN,
+    ),
+    _two(
+        "end all and write",
+        "No session of hers is left.",
+        LOG_OUT_EVERYWHERE,
+        writes(),
+        lambda end: nobody(end),
+        before=IN_TWO_PLACES,
+    ),
+    _two(
+        "end all and login elsewhere",
+        "No session is left of a login from before.",
+        LOG_OUT_EVERYWHERE,
+        logs_in(has_own_browser=True),
+        nothing_outlives_end_all,
+        before=IN_TWO_PLACES,
+    ),
+    # Logging in
+    _two(
+        "login and write",
+        "The browser is logged in, the old cookie is not. A write begun before and saved after is dropped, and told.",
+        logs_in(),
+        writes(),
+        login_and_write,
+        before=ACCOUNTS,
+    ),
+    _two(
+        "login and read",
+        "The browser is logged in; the read sees the login only if it was sent after it.",
+        logs_in(),
+        READ,
+        login_and_read,
+        before=ACCOUNTS,
+    ),
+    _two(
+        "login and login (double click)",
+        "The browser is logged in, with the visitor's data.",
+        logs_in("one"),
+        logs_in("two"),
+        both_logins_hold,
+        before=ACCOUNTS,
+    ),
+    Scenario(
+        "login, login, write",
+        "The browser is logged in, the old cookie is not.",
+        (logs_in("one"), logs_in("two"), writes()),
+        lambda end: end.now.username == "ann" and fenced(end),
+        before=ACCOUNTS,
+    ),
+    _two(
+        "login as somebody else, and write",
+        "The write is in the new user's session only if it was sent after the login's response arrived.",
+        logs_in(who="bob"),
+        writes(),
+        strangers_data_stays_out,
+        before=LOGGED_IN,
+    ),
+    _two(
+        "login saved by hand before a 5xx, and read",
+        "A token that was stored is sent: the browser is logged in.",
+        Request("login", commits_login_and_fails, status="500 Internal Server Error"),
+        READ,
+        lambda end: end.now.username == "ann",
+        before=ACCOUNTS,
+    ),
+    _two(
+        "account disabled, and login",
+        "The account has nobody logged in.",
+        DISABLE,
+        logs_in(),
+        disabled,
+        before=ACCOUNTS,
+    ),
+    _two(
+        "regenerate and write",
+        "The session goes on, the old cookie is dead. A write begun before and saved after is dropped, and told.",
+        REGENERATE,
+        writes(),
+        regenerated,
+    ),
+    _two(
+        "regenerate twice",
+        "The browser keeps its session.",
+        request("one", Session.regenerate_id),
+        request("two", Session.regenerate_id),
+        lambda end: end.now.data == {"n": 1} and end.at_first.is_new,
+    ),
+    # Staying alive
+    _two(
+        "remember and write",
+        "The session is remembered, and the value is there.",
+        REMEMBER,
+        writes(),
+        lambda end: remembered(end) and kept_or_told(end),
+        before=LOGGED_IN,
+    ),
+    _two("touch and write", "Both hold.", LOOK, writes(), kept_or_told, wait=2 * HOUR),
+    _two("touch and remember", "It is remembered.", LOOK, REMEMBER, remembered, before=LOGGED_IN, wait=2 * HOUR),
+    _two(
+        "touch and login",
+        "A touch that was decided before a login does not lengthen the session after it.",
+        LOOK,
+        logs_in(),
+        lambda end: end.now.username == "ann",
+        before=ACCOUNTS,
+        wait=2 * HOUR,
+    ),
+    _two("touch and regenerate", "The session goes on.", LOOK, REGENERATE, touched, wait=2 * HOUR),
+    _two("touch and logout", "Nobody is logged in.", LOOK, LOG_OUT, logged_out, before=LOGGED_IN, wait=2 * HOUR),
+    _two(
+        "touch and touch",
+        "The session goes on.",
+        LOOK,
+        request("too", lambda session: len(session)),
+        touched,
+        wait=2 * HOUR,
+    ),
+    _two(
+        "writers with a cookie long gone",
+        "The old id is not used again.",
+        writes("x", x=1),
+        writes("y", y=1),
+        fresh_ids,
+        wait=3 * DAY,
+    ),
+    _two(
+        "two first visits",
+        "Each value is in the session that its response gave; the browser keeps the one that arrives last.",
+        writes("x", x=1),
+        writes("y", y=1),
+        fresh_ids,
+        before=(),
+    ),
+    # Other origins
+    *(
+        _two(
+            f"another origin {does}, and {own.name}",
+            "The attack sees nothing, changes nothing and gets no cookie.",
+            from_afar(act),
+            own,
+            unharmed,
+            before=LOGGED_IN if own is LOG_OUT else ACCOUNTS,
+        )
+        for does, act in (
+            ("writes", afar_writes),
+            ("logs in", afar_logs_in),
+            ("logs out", Session.invalidate),
+            ("regenerates", Session.regenerate_id),
+        )
+        for own in (writes(), READ, logs_in(), LOG_OUT)
+    ),
+    # Outages, at every call
+    _two(
+        "two writers, and the store fails once",
+        "What was acknowledged is there.",
+        writes("write", a=1),
+        writes("other", b=1),
+        acknowledged_is_there,
+        failures=1,
+    ),
+    _two(
+        "writer and reader, and the store fails once",
+        "The reader gets the session or a 503, never an empty session and never a cookie.",
+        writes(),
+        READ,
+        lambda end: never_empty(end) and acknowledged_is_there(end),
+        failures=1,
+    ),
+    _two(
+        "logout and write, and the store fails once",
+        "A logout that was acknowledged holds.",
+        LOG_OUT,
+        writes(),
+        lambda end: end.came_after("write", "logout") or acknowledged_logout(end),
+        before=LOGGED_IN,
+        failures=1,
+    ),
+    _two(
+        "login and write, and the store fails once",
+        "A login that was acknowledged holds; one that was not leaves the old cookie logged out.",
+        logs_in(),
+        writes(),
+        acknowledged_login,
+        before=ACCOUNTS,
+        failures=1,
+    ),
+    _two(
+        "account disabled, and login, and the store fails once",
+        "The account has nobody logged in.",
+        DISABLE,
+        logs_in(),
+        disabled,
+        before=ACCOUNTS,
+        failures=1,
+    ),
+    _two(
+        "touch and write, and the store fails once",
+        "A touch that fails keeps nothing from the reader.",
+        READ,
+        writes(),
+        lambda end: never_empty(end) and acknowledged_is_there(end),
+        wait=2 * HOUR,
+        failures=1,
+    ),
+)

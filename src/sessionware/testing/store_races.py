@@ -1,0 +1,264 @@
+# ruff: noqa: S101  (this is a test suite: it asserts)
+"""What a store promises to those who use it at the same moment: the part of `StoreContract` that needs threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from ..stores.base import Record, Store
+from .races import race
+from .store_cases import ALICE, BOB, DAY, HOUR, NOW, SLACK, a_record, id_of
+
+THREADS = 16
+ROUNDS = THREADS  # a race is run again and again, since a wrong store may be lucky
+
+_Seen = TypeVar("_Seen")
+
+_LONG_AGO = NOW - SLACK - HOUR
+
+
+class StoreRaces:
+    """The tests that `StoreContract` consists of where several threads are at work."""
+
+    def make_store(self) -> Store:
+        """A store with nothing in it."""
+        raise NotImplementedError("define make_store(self) so that it returns an empty store")
+
+    # create, replace, delete
+
+    def test_create_race_has_one_winner(self) -> None:
+        """Of several that race to create one id, exactly one gets True."""
+        store = self.make_store()
+        for number in range(ROUNDS):
+            rivals = [a_record(number, payload=b"%d" % thread) for thread in range(THREADS)]
+
+            won = race(store.create, rivals)
+
+            assert won.count(True) == 1
+            assert store.load(id_of(number), NOW) == rivals[won.index(True)]
+
+    def test_replace_race_has_one_winner(self) -> None:
+        """Of several that race to replace one version, exactly one gets True."""
+        store = self.make_store()
+        store.create(a_record())
+        for version in range(2, ROUNDS + 2):
+            rivals = [a_record(version=version, payload=b"%d" % thread) for thread in range(THREADS)]
+
+            won = race(store.replace, rivals)
+
+            assert won.count(True) == 1
+            assert store.load(id_of(1), NOW) == rivals[won.index(True)]
+
+    def test_replace_race_with_delete_brings_nothing_back(self) -> None:
+        """Never creates, whoever deletes at the same moment; and nobody owns what is gone."""
+        store = self.make_store()
+        for number in range(ROUNDS):
+            new = a_record(number, version=2, owner=ALICE)
+            store.create(a_record(number, owner=BOB))
+
+            _race_among(number, partial(store.delete, new.id), partial(store.replace, new))
+
+            assert store.load(id_of(number), NOW) is None
+            assert store.owned_by(ALICE, NOW) == store.owned_by(BOB, NOW) == []
+
+    def test_no_increment_is_lost(self) -> None:
+        """The point of it all: load, change and replace, again if it was False, adds up exactly."""
+        store = self.make_store()
+        store.create(a_record(payload=b"0"))
+
+        race(lambda times: _increment(store, times), [5] * THREADS)
+
+        assert store.load(id_of(1), NOW) == a_record(version=5 * THREADS + 1, payload=b"%d" % (5 * THREADS))
+
+    def test_a_reader_never_sees_half_a_replace(self) -> None:
+        """Owner, expiry and payload change together or not at all."""
+        store = self.make_store()
+        first, *faces = [_face(version) for version in range(1, 101)]
+        store.create(first)
+
+        seen = _seen_during(lambda: [store.replace(face) for face in faces], lambda: store.load(id_of(1), NOW))
+
+        assert set(seen) <= {first, *faces}
+
+    def test_delete_race_has_one_winner(self) -> None:
+        """True only for the one call that removed it."""
+        store = self.make_store()
+        for number in range(ROUNDS):
+            store.create(a_record(number))
+
+            assert race(store.delete, [id_of(number)] * THREADS).count(True) == 1
+
+    # touch
+
+    def test_touch_race_with_replace_undoes_nothing(self) -> None:
+        """A touch of the old version neither brings back the old payload nor lengthens the new life."""
+        store = self.make_store()
+        for number in range(ROUNDS):
+            new = a_record(number, version=2, payload=b"new", expires_at=NOW + 9)
+            store.create(a_record(number))
+
+            _race_among(number, partial(store.replace, new), partial(store.touch, new.id, 1, NOW + DAY))
+
+            assert store.load(id_of(number), NOW) == new
+
+    def test_touch_race_ends_with_the_latest_time(self) -> None:
+        """Of several that let one record live on, the one that grants most wins, whoever comes last."""
+        store = self.make_store()
+        for number in range(ROUNDS):
+            store.create(a_record(number))
+
+            race(partial(store.touch, id_of(number), 1), [NOW + HOUR + thread for thread in range(THREADS)][::-1])
+
+            assert store.load(id_of(number), NOW) == a_record(number, expires_at=NOW + HOUR + THREADS - 1)
+
+    # owned_by
+
+    def test_replace_race_leaves_the_record_to_the_winners_owner(self) -> None:
+        """Those who lose leave no trace among the owners, and the owner before has it no more."""
+        store = self.make_store()
+        owners = [b"owner %02d".ljust(16) % thread for thread in range(THREADS)]
+        for number in range(ROUNDS):
+            store.create(a_record(number, owner=ALICE))
+
+            won = race(store.replace, [a_record(number, version=2, owner=owner) for owner in owners])
+
+            winner = owners[won.index(True)]
+            assert store.owned_by(ALICE, NOW) == []
+            assert [a_record(number, version=2, owner=winner)] == [
+                found for owner in owners for found in store.owned_by(owner, NOW) if found.id == id_of(number)
+            ]
+
+    def test_owned_by_is_right_while_owners_change(self) -> None:
+        """It shows no record of somebody else, and misses none that was the owner's all the time."""
+        store = self.make_store()
+        hers, shared = a_record(1, owner=ALICE), a_record(2, owner=ALICE)
+        store.create(hers)
+        store.create(shared)
+
+        def change() -> None:
+            for version in range(2, 60):
+                store.replace(hers._replace(version=version))
+                store.replace(shared._replace(version=version, owner=BOB if version % 2 == 0 else ALICE))
+
+        for found in _seen_during(change, lambda: store.owned_by(ALICE, NOW)):
+            assert [each.owner for each in found] == [ALICE] * len(found)
+            assert hers.id in [each.id for each in found]
+
+    # prune and scan
+
+    def test_prune_race_with_replace_removes_nothing_alive(self) -> None:
+        """What a replace has given a new life stays; what prune has removed, replace does not find."""
+        self._prune_race(lambda store, number: store.replace(a_record(number, version=2)))
+
+    def test_prune_race_with_touch_brings_nothing_back(self) -> None:
+        """What prune has removed stays away, however long a touch lets it live."""
+        self._prune_race(lambda store, number: store.touch(id_of(number), 1, NOW + HOUR))
+
+    def test_prune_race_counts_each_record_once(self) -> None:
+        """Several who sweep at once remove every expired record, and count it once."""
+        store = self.make_store()
+        for number in range(200):
+            store.create(a_record(number, expires_at=_LONG_AGO, owner=ALICE))
+
+        counts = race(lambda _: [store.prune(NOW, 10) for _ in range(4)], range(THREADS))
+
+        left = store.scan()
+        assert sum(map(sum, counts)) + len(left) == 200
+
+    def test_scan_while_others_write_visits_what_stays_once(self) -> None:
+        """Page by page, every record that was there all the time exactly once, and none twice."""
+        store = self.make_store()
+        staying = [id_of(number) for number in range(0, 60, 2)]
+        for number in range(0, 60, 2):
+            store.create(a_record(number))
+
+        def come_and_go() -> None:
+            for version in range(2, 8):
+                for number in range(1, 60, 2):
+                    store.create(a_record(number))
+                    store.replace(a_record(number - 1, version=version))
+                    store.delete(id_of(number))
+
+        for visited in _seen_during(come_and_go, lambda: _walk(store)):
+            assert visited == sorted(set(visited))
+            assert [id for id in visited if id in staying] == staying
+
+    def test_a_namespace_that_several_ask_for_at_once_is_one(self) -> None:
+        """The same name, the same records, also for those who are the first to say it."""
+        store = self.make_store()
+        for number in range(ROUNDS):
+            name = f"name_{number}"
+
+            siblings = race(store.namespace, [name] * THREADS)
+
+            assert [sibling.create(a_record()) for sibling in siblings].count(True) == 1
+            assert store.namespace(name).load(id_of(1), NOW) == a_record()
+
+    def _prune_race(self, revive: Callable[[Store, int], object]) -> None:
+        store = self.make_store()
+        for number in range(ROUNDS):
+            store.create(a_record(number, expires_at=_LONG_AGO))
+
+            calls: list[Callable[[], Any]] = [partial(store.prune, NOW)] * 4
+            calls.insert(number % 5, partial(revive, store, number))
+
+            removed = race(lambda call: call(), calls)
+            answer = removed.pop(number % 5)
+
+            found = store.load(id_of(number), NOW)
+            assert sum(removed) == (found is None)
+            assert answer in (None, found is not None)
+            assert store.prune(NOW) == 0
+            assert store.load(id_of(number), NOW) == found
+            store.delete(id_of(number))
+
+
+def _face(version: int) -> Record:
+    """A record in which every field tells the version."""
+    owner = ALICE if version % 2 else None
+    return a_record(version=version, expires_at=NOW + version, owner=owner, payload=b"%d" % version)
+
+
+def _increment(store: Store, times: int) -> None:
+    while times:
+        found = store.load(id_of(1), NOW)
+        assert found is not None
+        new = found._replace(version=found.version + 1, payload=b"%d" % (int(found.payload) + 1))
+        times -= store.replace(new)
+
+
+def _walk(store: Store) -> list[bytes]:
+    """The ids that a scan visits, in small pages."""
+    visited: list[bytes] = []
+    while page := store.scan(visited[-1] if visited else None, 4):
+        visited += [each.id for each in page]
+    return visited
+
+
+def _race_among(position: int, one: Callable[[], Any], many: Callable[[], Any]) -> None:
+    """Call `one()` once and `many()` 15 times. The one starts in this position, for threads tend to run in order."""
+    calls = [many] * THREADS
+    calls[position % THREADS] = one
+    race(lambda call: call(), calls)
+
+
+def _seen_during(work: Callable[[], object], look: Callable[[], _Seen]) -> list[_Seen]:
+    """What `look()` returned to several threads, again and again until `work()` was done."""
+    seen: list[_Seen] = []
+    is_done = threading.Event()
+
+    def watch() -> None:
+        while not is_done.is_set():
+            seen.append(look())
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            is_done.set()
+
+    race(lambda call: call(), [watch, watch, watch, run])
+    return [*seen, look()]
