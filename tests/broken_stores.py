@@ -412,6 +412,49 @@ class ReplaceLeavesTheIndexForAMoment(MemoryStore):
         self._changing = threading.Lock()
 
 
+class OwnersInASetOfTheirOwn(LetsOthersIn):
+    """Keeps the index of owners apart from the records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index: set[tuple[bytes | None, bytes]] = set()
+
+    def create(self, record: Record) -> bool:
+        self.index.add((record.owner, record.id))
+        return super().create(record)
+
+    def replace(self, record: Record) -> bool:
+        self.index.add((record.owner, record.id))
+        return super().replace(record)
+
+    def owned_by(self, owner: bytes, now: int) -> list[Record]:
+        return [record for record in super().owned_by(owner, now) if (owner, record.id) in self.index]
+
+
+class OldOwnerIsForgottenTooLate(OwnersInASetOfTheirOwn):
+    """Takes the old owner's entry out when the record may be that one's again."""
+
+    def replace(self, record: Record) -> bool:
+        old = self.load(record.id, 0)
+        is_replaced = super().replace(record)
+        if old and is_replaced and old.owner != record.owner:
+            self._let_others_in()
+            self.index.discard((old.owner, record.id))
+        return is_replaced
+
+
+class DeletedOwnerIsForgottenTooLate(OwnersInASetOfTheirOwn):
+    """Takes a deleted record's entry out when there may be a new record of that id."""
+
+    def delete(self, id: bytes) -> bool:
+        old = self.load(id, 0)
+        is_deleted = super().delete(id)
+        if old and is_deleted:
+            self._let_others_in()
+            self.index.discard((old.owner, id))
+        return is_deleted
+
+
 class TouchLooksThenWrites(MemoryStore):
     """Each thread looks before the first of them writes, and writes what it was asked for."""
 
@@ -515,6 +558,8 @@ CAUGHT_BY = [
     (OwnerIndexBeforeTheRecord, "replace_race_leaves_the_record_to_the_winners_owner"),
     (OwnerIndexOutlivesTheRecord, "replace_race_with_delete_brings_nothing_back"),
     (OwnedByLooksThenLoads, "owned_by_is_right_while_owners_change"),
+    (OldOwnerIsForgottenTooLate, "owned_by_keeps_up_with_owners_that_come_back"),
+    (DeletedOwnerIsForgottenTooLate, "owned_by_finds_what_was_made_anew"),
     (ReplaceLeavesTheIndexForAMoment, "owned_by_is_right_while_owners_change"),
     (TouchLooksThenWrites, "touch_race_ends_with_the_latest_time"),
     (PruneLooksThenRemoves, "prune_race_with_replace_removes_nothing_alive"),

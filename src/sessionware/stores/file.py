@@ -90,6 +90,8 @@ class FileStore:
             raise
         finally:
             os.close(file)
+        if record.owner is not None:
+            self._add_to_owner(record.owner, record.id)  # again: whoever deleted the id before may only now be done
         return True
 
     @_medium
@@ -107,8 +109,8 @@ class FileStore:
             if record.owner is not None and record.owner != old.owner:
                 self._add_to_owner(record.owner, record.id)
             self._write(file, *place_for(record, slots), record)
-        if old.owner is not None and old.owner != record.owner:
-            self._remove_from_owner(old.owner, record.id)
+            if old.owner is not None and old.owner != record.owner:
+                self._remove_from_owner(old.owner, record.id)  # before anybody else can give the record back
         return True
 
     @_medium
@@ -127,8 +129,7 @@ class FileStore:
             record = current(read_slots(id, file))
             os.unlink(self._file(id))
             self._sync_directory()
-        if record is not None and record.owner is not None:
-            self._remove_from_owner(record.owner, id)
+        self._forget_owner(record)
         return record is not None
 
     @_medium
@@ -153,7 +154,7 @@ class FileStore:
         for id in ids:
             record = self._read(id)
             if record is None or record.owner != owner:
-                _remove_if_abandoned(f"{folder}/{id.hex()}")
+                self._remove_stale_entry(owner, id)
             elif record.expires_at > now:
                 records.append(record)
         return records
@@ -230,13 +231,29 @@ class FileStore:
                 os.close(os.open(f"{folder}/{id.hex()}", os.O_CREAT | os.O_WRONLY, 0o600))
                 return
             except FileNotFoundError:  # the folder is not there yet, or somebody has just removed it, empty
-                os.makedirs(folder, 0o700, exist_ok=True)
+                with suppress(FileExistsError):  # even so: exist_ok looks again, and by then it may be gone
+                    os.makedirs(folder, 0o700, exist_ok=True)
 
     def _remove_from_owner(self, owner: bytes, id: bytes) -> None:
         folder = self._owner_folder(owner)
         with suppress(OSError):  # the entry may be gone, the folder may not be empty; one too many does no harm
             os.unlink(f"{folder}/{id.hex()}")
             os.rmdir(folder)
+
+    def _forget_owner(self, record: Record | None) -> None:
+        """Take a record that is gone out of its owner's list, unless another one has been made in its place."""
+        if record is not None and record.owner is not None:
+            self._remove_from_owner(record.owner, record.id)
+            successor = self._read(record.id)
+            if successor is not None and successor.owner == record.owner:
+                self._add_to_owner(record.owner, record.id)
+
+    def _remove_stale_entry(self, owner: bytes, id: bytes) -> None:
+        """Remove an entry that has long led to nothing; under the record's lock, or it might just become true."""
+        with self._locked(id) as file:
+            record = None if file is None else current(read_slots(id, file))
+            if record is None or record.owner != owner:
+                _remove_if_abandoned(f"{self._owner_folder(owner)}/{id.hex()}")
 
     # Sweeping
 
@@ -252,8 +269,7 @@ class FileStore:
             if record is None or record.expires_at > now:
                 return False
             os.unlink(self._file(id))
-        if record.owner is not None:
-            self._remove_from_owner(record.owner, id)
+        self._forget_owner(record)
         return True
 
     def _sync_directory(self) -> None:

@@ -147,6 +147,37 @@ class StoreRaces:
             assert [each.owner for each in found] == [ALICE] * len(found)
             assert hers.id in [each.id for each in found]
 
+    def test_owned_by_keeps_up_with_owners_that_come_back(self) -> None:
+        """Whoever has a record after many changes to and fro finds it, and the other does not."""
+        store = self.make_store()
+        for number in range(ROUNDS):
+            store.create(a_record(number, owner=ALICE))
+
+            race(lambda times, number=number: _pass_on(store, number, times), [5] * 4)
+
+            found = store.load(id_of(number), NOW)
+            assert found is not None
+            assert [found.owner == owner for owner in (ALICE, BOB)] == [
+                found in store.owned_by(owner, NOW) for owner in (ALICE, BOB)
+            ]
+
+    def test_owned_by_finds_what_was_made_anew(self) -> None:
+        """An id that is deleted and created again, by many at once, is its owner's if it is there at last."""
+        store = self.make_store()
+        mine = a_record(owner=ALICE)
+
+        def make_or_delete(turn: int) -> None:
+            for count in range(20):
+                if (count + turn) % 2:
+                    store.create(mine)
+                else:
+                    store.delete(mine.id)
+
+        for _ in range(ROUNDS):
+            race(make_or_delete, range(4))
+
+            assert (store.load(mine.id, NOW) == mine) == (store.owned_by(ALICE, NOW) == [mine])
+
     # prune and scan
 
     def test_prune_race_with_replace_removes_nothing_alive(self) -> None:
@@ -228,6 +259,15 @@ def _increment(store: Store, times: int) -> None:
         assert found is not None
         new = found._replace(version=found.version + 1, payload=b"%d" % (int(found.payload) + 1))
         times -= store.replace(new)
+
+
+def _pass_on(store: Store, number: int, times: int) -> None:
+    """Give the record to the other owner, so many times."""
+    while times:
+        found = store.load(id_of(number), NOW)
+        assert found is not None
+        other = BOB if found.owner == ALICE else ALICE
+        times -= store.replace(found._replace(version=found.version + 1, owner=other))
 
 
 def _walk(store: Store) -> list[bytes]:
