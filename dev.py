@@ -7,6 +7,7 @@
     python3 dev.py fuzz [COUNT [SEED]]    damaged cookies, rows and forms, a million of them
     python3 dev.py hammer [OPTIONS]       real servers under load, whose processes are killed all the time
     python3 dev.py crash [OPTIONS]        stores whose process is killed at every file-system call
+    python3 dev.py bench [OPTIONS]        measure, side by side with other libraries; --quick takes two minutes
     python3 dev.py docs                   bring what the pages show up to date: example files, tables
 
 The first run makes a virtual environment in .venv; later ones reuse it until pyproject.toml or the Python changes.
@@ -31,6 +32,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 MATRIX = ROOT / ".venv-matrix"
+BENCH = ROOT / ".venv-bench"
 
 NO_VENV = """{python} cannot make virtual environments: its module {module} is missing.
 On Debian and Ubuntu: apt-get install python3-venv. Elsewhere: install a complete Python 3.10 or newer."""
@@ -50,6 +52,7 @@ def main(arguments: list[str]) -> int:
         "fuzz": fuzz,
         "hammer": hammer,
         "crash": crash,
+        "bench": bench,
         "docs": docs,
     }
     name, *rest = arguments or ["help"]
@@ -106,6 +109,12 @@ def crash(arguments: list[str]) -> int:
     return run(environment(VENV), str(ROOT / "tests" / "crash.py"), *arguments)
 
 
+def bench(arguments: list[str]) -> int:
+    """Measure. The peers have an environment of their own, never the project's."""
+    peers = ROOT / "benchmarks" / "requirements.txt"
+    return run(environment(BENCH, peers=peers), "-m", "benchmarks.run", *arguments)
+
+
 def docs(arguments: list[str]) -> int:
     """Bring README.md and docs/ up to date: the files that they include, then the tables, which take a minute."""
     refresh_includes()
@@ -142,8 +151,10 @@ def with_includes(text: str) -> str:
 # ---- virtual environments ------------------------------------------------------------------------------------------
 
 
-def environment(directory: Path, base: Path | None = None, *, oldest: bool = False) -> Path:
+def environment(directory: Path, base: Path | None = None, *, oldest: bool = False, peers: Path | None = None) -> Path:
     """The Python of a virtual environment that holds the package and its tools; makes it unless it is up to date.
+
+    With `peers`, a file of requirements, it holds the package and those instead of the tools.
 
     A stamp is written when all is installed. Without it, or with another one, the environment is made anew: whatever
     an interrupted run left behind is not trusted.
@@ -151,30 +162,32 @@ def environment(directory: Path, base: Path | None = None, *, oldest: bool = Fal
     base = base or Path(sys.executable).resolve()  # not the link in an environment that may be about to be cleared
     python = directory / ("Scripts" if os.name == "nt" else "bin") / "python"
     stamp = directory / "stamp"
-    wanted = fingerprint(base)
+    wanted = fingerprint(base, *([peers] if peers else []))
     if python.exists() and stamp.exists() and stamp.read_text() == wanted:
         return python
     check_venv_support()
     stamp.unlink(missing_ok=True)
     print(f"Making {directory.relative_to(ROOT)}. This happens once and may take a minute.", flush=True)
     must_run(base, "-m", "venv", "--clear", directory)
-    install(python)
+    install(python, peers)
     if oldest:
         install_oldest(python)
     stamp.write_text(wanted)
     return python
 
 
-def fingerprint(base: Path) -> str:
+def fingerprint(base: Path, *requirements: Path) -> str:
     """Changes with whatever makes an environment stale: its place, its Python, what is to be installed."""
-    parts = [str(ROOT), str(base), (ROOT / "pyproject.toml").read_text(encoding="utf-8")]
+    files = [ROOT / "pyproject.toml", *requirements]
+    parts = [str(ROOT), str(base), *(file.read_text(encoding="utf-8") for file in files)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def install(python: Path) -> None:
+def install(python: Path, peers: Path | None) -> None:
     # pip 25.1 is the first to know dependency groups; what comes with Python 3.13 and older does not.
     must_run(python, "-m", "pip", "install", "--quiet", "pip>=25.1")
-    must_run(python, "-m", "pip", "install", "--quiet", "--editable", ".", "--group", "dev")
+    wanted = ["--requirement", peers] if peers else ["--group", "dev"]
+    must_run(python, "-m", "pip", "install", "--quiet", "--editable", ".", *wanted)
 
 
 def install_oldest(python: Path) -> None:

@@ -48,7 +48,7 @@ class Target:
         self.middleware = SessionMiddleware(
             AuthPages(_hello, auth), SECRET, self.store, clock=self.clock, on_event=lambda event: None
         )
-        self.tickets = TicketSealer(self.middleware._settings.keyring)
+        self.tickets = TicketSealer(self.middleware._settings.keyring, "session")
         form = urlencode({"username": "ada", "password": PASSWORD}).encode()
         self.request("/register", body=form)
         self.cookie = self.headers["Set-Cookie"].partition(";")[0].encode()
@@ -106,7 +106,7 @@ def cookie_case(target: Target, chance: random.Random) -> str:
     """A damaged Cookie header. One that names no session of ours must not reach the store."""
     header = damaged(chance, target.cookie + b"; " * chance.randint(0, 1), COOKIE_BYTES)
     opens = any(
-        target.tickets.open(pair.strip(" \t")[8:], "session")
+        target.tickets.open(pair.strip(" \t")[8:])
         for pair in header.decode("latin-1").split(";")
         if pair.strip(" \t").startswith("session=")
     )

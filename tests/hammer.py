@@ -675,7 +675,7 @@ def _must_open(ticket: Ticket) -> bool:
 def check_records(book: Book, records: Records) -> None:
     """Each story against its record, whether or not any cookie leads there still."""
     for story in book.stories:
-        stored = records.load(bytes.fromhex(story.handle.id))
+        stored = records.load(bytes.fromhex(story.handle.id), records.now())
         is_there = stored is not None and not stored.envelope.is_tombstone
         if story.handle.ended_at < inf:
             if is_there:
@@ -697,7 +697,7 @@ def record_faults(records: Records) -> Iterator[str]:
     """Each record opens, and is found under its owner."""
     store, now = records.store, records.now()
     for record in [record for record in _all(store) if record.expires_at > now]:
-        if records.load(record.id) is None:
+        if records.load(record.id, records.now()) is None:
             yield f"session {record.id.hex()} does not open: {record}"
         elif record.owner is not None and record not in store.owned_by(record.owner, now):
             yield f"session {record.id.hex()} is not found under its owner"

@@ -24,7 +24,7 @@ def reader(**cookie):
 def ticket(name="session"):
     """A record id, and a cookie value that stands for it."""
     id = secrets.token_bytes(16)
-    return id, TicketSealer(Keyring(SECRET)).seal(id, secrets.token_bytes(16), name)
+    return id, TicketSealer(Keyring(SECRET), name).seal(id, secrets.token_bytes(16))
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ def test_record_that_opens_onto_something_else_is_told_and_deleted(site, browser
     """Sealed by the right secret, for this record, and still no session: as corrupt as any other."""
     record = site.store.records[0]
     sealer = Keyring(SECRET).sealer("record")
-    context = (b"\x01", record.id, record.version.to_bytes(8, "big"), record.owner)
-    change(site, payload=b"\x01" + sealer.seal_tagged(encode(content), *context))
+    context = b"\x01" + record.id + record.version.to_bytes(8, "big") + record.owner
+    change(site, payload=b"\x01" + sealer.seal_tagged(encode(content), context))
 
     assert browser.visit(lambda session: session.username).result is None
     assert site.store.records == []

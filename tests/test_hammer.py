@@ -75,8 +75,8 @@ class Visitor:
 
     def rewrite(self, ticket: hammer.Ticket, edit: Callable[[dict[str, bytes]], dict[str, bytes]]) -> None:
         """Change the session's data behind its back."""
-        stored = self.records.load(bytes.fromhex(ticket.handle.id))
-        self.records.replace(stored, lambda envelope: envelope._replace(data=edit(envelope.data)))
+        stored = self.records.load(bytes.fromhex(ticket.handle.id), self.records.now())
+        self.records.replace(stored, lambda envelope: envelope.with_data(edit(envelope.data)), self.records.now())
 
 
 @pytest.fixture(params=["sqlite", "file"])

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from sessionware import StoreUnavailable, standing, transaction
 from sessionware.envelope import Envelope
-from sessionware.intents import Intents
+from sessionware.intents import NO_INTENTS, Intents
 from sessionware.origins import Origins
 from sessionware.records import Lost, Records, Stored
 from sessionware.reply import Reply
@@ -63,9 +63,8 @@ def rewrite_on_read() -> Iterator[None]:
 
 @contextmanager
 def reading_writes() -> Iterator[None]:
-    def keep_alive(self: Transaction) -> None:
-        if self.stored is not None and not self._has_written:
-            self.settings.records.replace(self.stored, lambda fresh: fresh)
+    def keep_alive(self: Transaction, stored: Stored) -> None:
+        self.settings.records.replace(stored, lambda fresh: fresh, self.settings.records.now())
 
     with patch.object(Transaction, "_keep_alive", keep_alive):
         yield
@@ -87,13 +86,13 @@ Editing = Callable[[Envelope], Envelope]
 def _replacing(next_base: Callable[[Stored, Stored | None], Stored | Lost]) -> Policy:
     """`Records.replace`, where this function decides what the changes are put on after another request got in."""
 
-    def replace(self: Records, base: Stored, edit: Editing, *, lives: int | None = None) -> Stored | Lost:
+    def replace(self: Records, base: Stored, edit: Editing, now: int, *, lives: int | None = None) -> Stored | Lost:
         current: Stored | Lost = base
         while isinstance(current, Stored):
-            stored = self._successor(current, edit(current.envelope), lives)
+            stored = self._successor(current, edit(current.envelope), now, lives)
             if self.store.replace(stored.record):
                 return stored
-            current = next_base(base, self.load(base.record.id))
+            current = next_base(base, self.load(base.record.id, now))
         return current
 
     return lambda: patch.object(Records, "replace", replace)
@@ -125,11 +124,7 @@ def _any_epoch(base: Stored, found: Stored | None) -> Stored | Lost:
 
 @contextmanager
 def login_keeps_token() -> Iterator[None]:
-    changes = property(lambda self: self.login is not None or self.rotates or self.remember is not None)
-    with (
-        patch.object(Intents, "needs_token", property(lambda self: self.rotates)),
-        patch.object(Intents, "changes_header", changes),
-    ):
+    with patch.object(Intents, "needs_token", property(lambda self: self.rotates)):
         yield
 
 
@@ -145,7 +140,7 @@ def losing_login_gives_up() -> Iterator[None]:
 
 
 def nobody_checks_the_login() -> AbstractContextManager[object]:
-    return patch.object(Transaction, "_check_login", lambda self: None)
+    return patch.object(Transaction, "_check_login", lambda self, login: setattr(self, "intents", NO_INTENTS))
 
 
 @contextmanager
@@ -182,7 +177,7 @@ def first_byte_first() -> Iterator[None]:
 
     def early(self: Reply, body: Any, *, as_it_is: bool) -> Any:
         changes = self._transaction
-        if not changes.is_seen or changes.stored is None or changes.intents.changes_header or self._status is None:
+        if not changes.is_seen or changes.stored is None or changes.intents != NO_INTENTS or self._status is None:
             return deliver(self, body, as_it_is=as_it_is)
         self.is_sent = True
         self._start_response(self._status, self._headers)
@@ -211,7 +206,7 @@ def outage_is_empty() -> Iterator[None]:
         try:
             return find(*args)
         except StoreUnavailable:
-            return Found(Standing.NEW)
+            return Standing.NEW, None, None
 
     with patch.object(transaction, "find", forgiving):
         yield

@@ -49,13 +49,6 @@ class Modify(NamedTuple):
         return current
 
 
-class Rebased(NamedTuple):
-    """Fresh data with this request's changes, and the keys on which they replaced what another request wrote."""
-
-    data: Data
-    overwritten: tuple[str, ...]
-
-
 class Changes:
     """The data as one request sees it, over the base that it loaded."""
 
@@ -77,11 +70,10 @@ class Changes:
 
     def get(self, key: str) -> Any:
         """The value: the same object each time, so that changes inside it are seen. Raises `KeyError`."""
-        try:
+        if key in self._objects:
             return self._objects[key]
-        except KeyError:
-            value = self._objects[key] = decode(self._now[key])
-            return value
+        value = self._objects[key] = decode(self._now[key])
+        return value
 
     def set(self, key: str, value: object) -> None:
         """Give the key this value. One that is equal to the base's, byte by byte, changes nothing."""
@@ -125,8 +117,9 @@ class Changes:
 
     def collect(self) -> None:
         """Notice what was changed inside the values that were handed out. Raises `TypeError`."""
-        for key in list(self._objects):
-            self._notice(key)
+        for key, value in list(self._objects.items()):
+            if type(value) not in IMMUTABLE:
+                self._notice(key)
 
     @property
     def base(self) -> Data:
@@ -144,10 +137,13 @@ class Changes:
         lost = tuple(self._base) if self._cleared else ()
         return tuple(dict.fromkeys((*self._by_key, *lost)))
 
-    def rebase(self, fresh: Data) -> Rebased:
-        """These changes on `fresh` data. Functions given to `modify` run again if it is not the base."""
+    def rebase(self, fresh: Data) -> tuple[Data, tuple[str, ...]]:
+        """These changes on `fresh` data, and the keys on which they replaced what another request wrote.
+
+        Functions given to `modify` run again if the data is not the base.
+        """
         if fresh is self._base:
-            return Rebased(self._now, ())
+            return self._now, ()
         data: Data = {} if self._cleared else dict(fresh)
         for key, change in self._by_key.items():
             after = change.apply(data.get(key))
@@ -155,15 +151,16 @@ class Changes:
                 data.pop(key, None)
             else:
                 data[key] = after
-        return Rebased(data, tuple(key for key in self._blind_keys(fresh) if self._overwrites(key, fresh, data)))
+        return data, tuple(key for key in self._blind_keys(fresh) if self._overwrites(key, fresh, data))
 
     def settle(self, saved: Data) -> None:
         """Go on from what was saved. Values in hand stay in hand, unless saving changed them."""
-        kept = {key: value for key, value in self._objects.items() if saved.get(key) == self._now.get(key)}
+        if saved is not self._now:
+            kept = {key: value for key, value in self._objects.items() if saved.get(key) == self._now.get(key)}
+            self._objects = kept
         self._base = self._now = saved
         self._by_key = {}
         self._cleared = False
-        self._objects = kept
 
     def _blind_keys(self, fresh: Data) -> list[str]:
         """Keys whose change did not look at the value that is there now: setting, deleting, clearing."""

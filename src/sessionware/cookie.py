@@ -87,34 +87,39 @@ class CookieReader:
 
     def __init__(self, cookie: Cookie, keyring: Keyring) -> None:
         self.cookie = cookie
-        self._tickets = TicketSealer(keyring)
+        self._secure = TicketSealer(keyring, cookie.wire_name(True))
+        self._plain = TicketSealer(keyring, cookie.wire_name(False))
 
     def read(self, environ: Mapping[str, Any]) -> Ticket | None:
         """The ticket that the request carries, or None. Raises `CookieConflict`, and nothing else whatever was sent."""
         header = environ.get("HTTP_COOKIE")
         if not header:
             return None
-        name = self.cookie.wire_name(self.cookie.is_secure(environ))
-        candidates = _values_of(name, header)
-        if len(candidates) > MAX_CANDIDATES:
-            raise CookieConflict
-        tickets = [ticket for value in candidates if (ticket := self._tickets.open(value, name))]
-        if len({ticket.id for ticket in tickets}) > 1:
-            raise CookieConflict
-        if not tickets:
-            return None
-        first, *rivals = tickets
-        return first._replace(rivals=tuple(rivals)) if rivals else first
+        tickets = self._secure if self.cookie.is_secure(environ) else self._plain
+        candidates = _values_of(tickets.cookie_name, header)
+        if len(candidates) == 1:
+            return tickets.open(candidates[0])
+        return _one_of([ticket for value in candidates if (ticket := tickets.open(value))])
 
     def issue(self, environ: Mapping[str, Any], id: bytes, token: bytes, max_age: int | None) -> str:
         """The Set-Cookie value that gives the browser this ticket."""
         secure = self.cookie.is_secure(environ)
-        value = self._tickets.seal(id, token, self.cookie.wire_name(secure))
+        value = (self._secure if secure else self._plain).seal(id, token)
         return self.cookie.set_cookie(value, secure=secure, max_age=max_age)
 
     def expire(self, environ: Mapping[str, Any]) -> str:
         """The Set-Cookie value that takes the cookie away."""
         return self.cookie.expire(secure=self.cookie.is_secure(environ))
+
+
+def _one_of(tickets: list[Ticket]) -> Ticket | None:
+    """The first, with the others as its rivals. Raises `CookieConflict` if they are for different sessions."""
+    if not tickets:
+        return None
+    first, *rivals = tickets
+    if any(rival.id != first.id for rival in rivals):
+        raise CookieConflict
+    return first._replace(rivals=tuple(rivals))
 
 
 def is_https(environ: Mapping[str, Any]) -> bool:
@@ -143,17 +148,21 @@ def is_loopback(environ: Mapping[str, Any]) -> bool:
 def _values_of(name: str, header: str) -> list[str]:
     """The different values of cookies with exactly this name that have a ticket's length, in order.
 
+    Raises `CookieConflict` if there are too many to look into.
+
     Only space and tab are stripped: more (str.strip takes 25 kinds of white space) lets a browser's
     "\\xa0__Host-session", which carries none of the prefix's guarantees, pass for the real one. Quoted values are not
     unwrapped, for no ticket is ever sent in quotes.
     """
     values = []
     for pair in header.split(";"):
+        if name not in pair:
+            continue
         candidate, _, value = pair.strip(" \t").partition("=")
         if candidate == name and len(value) == SEALED_CHARACTERS and value not in values:
             values.append(value)
             if len(values) > MAX_CANDIDATES:
-                break
+                raise CookieConflict
     return values
 
 

@@ -6,7 +6,6 @@ These are the header fields of the envelope, and only what was asked for here ch
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from .envelope import Envelope
@@ -23,8 +22,7 @@ class Login(NamedTuple):
     check: Callable[[], bool] | None = None
 
 
-@dataclass
-class Intents:
+class Intents(NamedTuple):
     """A request's wishes, until they are saved."""
 
     login: Login | None = None
@@ -39,14 +37,9 @@ class Intents:
         """Whether the session gets a new token, and its epoch moves."""
         return self.login is not None or self.rotates
 
-    @property
-    def changes_header(self) -> bool:
-        """Whether an existing record has to be written, even if its data stays."""
-        return self.needs_token or self.remember is not None
-
-    def apply(self, envelope: Envelope, now: int, token: bytes, lifetimes: Lifetimes) -> Envelope:
-        """The envelope as it is wanted. The token is used only if a new one is needed."""
-        if self.needs_token:
+    def apply(self, envelope: Envelope, now: int, token: bytes | None, lifetimes: Lifetimes) -> Envelope:
+        """The envelope as it is wanted, with the new token if there is one."""
+        if token is not None and self.needs_token:
             envelope = envelope._replace(token_hash=token_hash(token), rotated_at=now, epoch=envelope.epoch + 1)
         if self.login is not None:
             envelope = envelope._replace(
@@ -61,3 +54,6 @@ class Intents:
             begins_at = envelope.created_at if envelope.authenticated_at is None else envelope.authenticated_at
             envelope = envelope._replace(deadline=begins_at + self.remember, idle=None)
         return envelope
+
+
+NO_INTENTS = Intents()

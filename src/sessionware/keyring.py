@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import NamedTuple
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -27,11 +27,8 @@ _MIN_DISTINCT_CHARACTERS = 8
 _KEY_ID_BYTES = 4
 
 
-class Opened(NamedTuple):
-    """What was sealed, and whether an old secret sealed it, so that it wants sealing anew."""
-
-    plaintext: bytes
-    is_stale: bool
+Opened = tuple[bytes, bool]
+"""What was sealed, and whether an old secret sealed it, so that it wants sealing anew."""
 
 
 class UnknownKey(Exception):
@@ -57,7 +54,7 @@ class Keyring:
 
     def sealer(self, purpose: str) -> Sealer:
         """What seals and opens for this purpose. Keys are derived here, once: keep the sealer."""
-        return Sealer(purpose, [_derive(secret, f"seal {purpose}", 64) for secret in self._secrets])
+        return Sealer([_derive(secret, f"seal {purpose}", 64) for secret in self._secrets])
 
     def digest(self, purpose: str, message: bytes) -> bytes:
         """HMAC-SHA256 of the message under the newest secret: 32 bytes."""
@@ -76,43 +73,48 @@ class Sealer:
     """Seals and opens for one purpose, by AES-SIV (RFC 5297).
 
     Deterministic, so there is no nonce to repeat: sealing the same thing twice shows that it was the same, no more.
-    What is passed as context is not stored but has to be the same to open. Each part is authenticated on its own
-    (RFC 5297 takes a vector), so parts cannot be shifted from one to the next.
+    What is passed as context is not stored but has to be the same to open. It is one string of bytes and not RFC 5297's
+    vector of them, for each costs a cipher call: whoever joins several parts gives all but the last a fixed length, so
+    that none can be shifted into the next. The purpose needs no place in it, since each purpose has its own key.
     """
 
-    def __init__(self, purpose: str, keys: list[bytes]) -> None:
-        self._purpose = purpose.encode()
-        self._keys = [AESSIV(key) for key in keys]
-        self._key_ids = [hashlib.sha256(b"key id" + key).digest()[:_KEY_ID_BYTES] for key in keys]
+    def __init__(self, keys: list[bytes]) -> None:
+        aeads = [AESSIV(key) for key in keys]
+        ids = [hashlib.sha256(b"key id" + key).digest()[:_KEY_ID_BYTES] for key in keys]
+        self._newest, *self._older = aeads
+        self._newest_id = ids[0]
+        self._by_id = {id: (aead, aead is not self._newest) for id, aead in zip(ids, aeads, strict=True)}
 
-    def seal(self, plaintext: bytes, *context: bytes) -> bytes:
+    def seal(self, plaintext: bytes, context: bytes | None = None) -> bytes:
         """Seal under the newest key: 16 bytes longer than the plaintext, which must not be empty."""
-        return self._keys[0].encrypt(plaintext, [self._purpose, *context])
+        return self._newest.encrypt(plaintext, None if context is None else [context])
 
-    def open(self, sealed: bytes, *context: bytes) -> Opened | None:
+    def open(self, sealed: bytes, context: bytes | None = None) -> Opened | None:
         """Open with whichever key fits, or None."""
-        for position, key in enumerate(self._keys):
-            try:
-                return Opened(key.decrypt(sealed, [self._purpose, *context]), position > 0)
-            except InvalidTag:
-                continue
+        bound = None if context is None else [context]
+        try:
+            return self._newest.decrypt(sealed, bound), False
+        except InvalidTag:
+            pass
+        for aead in self._older:
+            with suppress(InvalidTag):
+                return aead.decrypt(sealed, bound), True
         return None
 
-    def seal_tagged(self, plaintext: bytes, *context: bytes) -> bytes:
+    def seal_tagged(self, plaintext: bytes, context: bytes | None = None) -> bytes:
         """Seal, with the 4-byte id of the key in front."""
-        return self._key_ids[0] + self.seal(plaintext, *context)
+        return self._newest_id + self._newest.encrypt(plaintext, None if context is None else [context])
 
-    def open_tagged(self, tagged: bytes, *context: bytes) -> Opened | None:
+    def open_tagged(self, tagged: bytes, context: bytes | None = None) -> Opened | None:
         """Open with the key that is named in front, or None if it does not fit. Raises `UnknownKey`."""
+        found = self._by_id.get(tagged[:_KEY_ID_BYTES])
+        if found is None:
+            raise UnknownKey
+        aead, is_stale = found
         try:
-            position = self._key_ids.index(tagged[:_KEY_ID_BYTES])
-        except ValueError:
-            raise UnknownKey from None
-        try:
-            plaintext = self._keys[position].decrypt(tagged[_KEY_ID_BYTES:], [self._purpose, *context])
+            return aead.decrypt(tagged[_KEY_ID_BYTES:], None if context is None else [context]), is_stale
         except InvalidTag:
             return None
-        return Opened(plaintext, position > 0)
 
 
 def _derive(secret: bytes, purpose: str, length: int) -> bytes:

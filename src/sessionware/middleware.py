@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sessionware")
 
+_NOTHING_MADE: list[object] = []
+
 _STORE_METHODS = ("create", "load", "replace", "touch", "delete", "prune", "owned_by", "scan", "namespace")
 
 
@@ -75,12 +77,12 @@ class SessionMiddleware:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
-        if isinstance(environ.get(self._environ_key), Session):
+        if self._environ_key in environ and isinstance(environ[self._environ_key], Session):
             return self._pass_through(environ, start_response)
         transaction = Transaction(self._settings, environ)
         environ[self._environ_key] = Session(transaction)
         reply = Reply(transaction, self._cookies, environ, start_response)
-        is_file = _file_test(environ)
+        files = _watched_files(environ)
         try:
             body = self._app(environ, reply.start)
         except BaseException as error:
@@ -88,7 +90,7 @@ class SessionMiddleware:
                 transaction.shut()
                 raise
             body = ()
-        return reply.deliver(body, as_it_is=type(body) in (list, tuple) or is_file(body))
+        return reply.deliver(body, as_it_is=type(body) in (list, tuple) or _is_file(body, environ, files))
 
     def _pass_through(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         self._warn_once(
@@ -125,28 +127,27 @@ class SessionMiddleware:
             logger.warning(text)
 
 
-def _file_test(environ: dict[str, Any]) -> Callable[[object], bool]:
-    """What tells the bodies that the server's own `wsgi.file_wrapper` made: they have to reach it as they are.
+def _watched_files(environ: dict[str, Any]) -> list[object]:
+    """What the server's `wsgi.file_wrapper` is about to make, if it is a function: that can be known only by seeing it.
 
-    The wrapper may be a class or a function. What a function made can be known only by having seen it made.
+    Such bodies have to reach the server as they are. What a class made can be told afterwards (`_is_file`).
     """
+    wrapper, made = environ.get("wsgi.file_wrapper"), _NOTHING_MADE
+    if wrapper is not None and not isinstance(wrapper, type):
+        made = []
+
+        def watched(*args: Any) -> Any:
+            made.append(wrapper(*args))
+            return made[-1]
+
+        environ["wsgi.file_wrapper"] = watched
+    return made
+
+
+def _is_file(body: object, environ: Mapping[str, Any], made: list[object]) -> bool:
+    """Whether the server's own `wsgi.file_wrapper` made this body."""
     wrapper = environ.get("wsgi.file_wrapper")
-    if wrapper is None:
-        return _is_no_file
-    if isinstance(wrapper, type):
-        return lambda body: isinstance(body, wrapper)
-    made: list[object] = []
-
-    def watched(*args: Any) -> Any:
-        made.append(wrapper(*args))
-        return made[-1]
-
-    environ["wsgi.file_wrapper"] = watched
-    return lambda body: any(body is each for each in made)
-
-
-def _is_no_file(_body: object) -> bool:
-    return False
+    return (isinstance(wrapper, type) and isinstance(body, wrapper)) or any(body is each for each in made)
 
 
 def _check(

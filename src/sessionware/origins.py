@@ -40,7 +40,9 @@ class Origins:
 
     def is_foreign(self, environ: Mapping[str, Any]) -> bool:
         """Whether the request would change something, or open a websocket, on behalf of another origin's page."""
-        if environ.get("REQUEST_METHOD", "GET") in SAFE_METHODS and not _is_websocket(environ):
+        if environ.get("REQUEST_METHOD", "GET") in SAFE_METHODS and not (
+            "HTTP_UPGRADE" in environ and _is_websocket(environ)
+        ):
             return False
         site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
         if site in ("same-origin", "none"):
@@ -55,7 +57,7 @@ class Origins:
 
 def _is_websocket(environ: Mapping[str, Any]) -> bool:
     """Whether this GET opens a websocket, which no same-origin policy guards (RFC 6455 §10.2)."""
-    return str(environ.get("HTTP_UPGRADE", "")).strip().lower() == "websocket"
+    return str(environ["HTTP_UPGRADE"]).strip().lower() == "websocket"
 
 
 def _is_own(origin: Origin, environ: Mapping[str, Any]) -> bool:

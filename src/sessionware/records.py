@@ -82,39 +82,42 @@ class Records:
         """Whole seconds since the epoch."""
         return int(self._clock())
 
-    def load(self, id: bytes) -> Stored | None:
+    def load(self, id: bytes, now: int) -> Stored | None:
         """The record, opened; None if it is gone, expired or unreadable, which is told. Raises `StoreUnavailable`."""
-        record = self.store.load(id, self.now())
+        record = self.store.load(id, now)
         return None if record is None else self._opened(record)
 
-    def create(self, id: bytes, envelope: Envelope, *, lives: int | None = None) -> Stored:
+    def create(self, id: bytes, envelope: Envelope, now: int, *, lives: int | None = None) -> Stored:
         """Store a new record. If the id is taken, which 128 random bits make a curiosity, it gets another one.
 
         `lives` as for `replace`. Raises `StoreUnavailable` and `SessionTooLarge`.
         """
         owner = self.owner(envelope.username, envelope.user_id)
         while True:
-            stored = self._sealed(id, 1, owner, envelope, lives)
+            stored = self._sealed(id, 1, owner, envelope, now, lives)
             if self.store.create(stored.record):
                 self._prune_sometimes()
                 return stored
             id = new_id()
 
-    def replace(self, base: Stored, edit: Callable[[Envelope], Envelope], *, lives: int | None = None) -> Stored | Lost:
+    def replace(
+        self, base: Stored, edit: Callable[[Envelope], Envelope], now: int, *, lives: int | None = None
+    ) -> Stored | Lost:
         """Store what `edit` makes of the envelope, done again on fresh ones for as long as others get in between.
 
-        The record lives on as its envelope says, or for `lives` seconds if that is less. Raises `StoreUnavailable`,
-        `SessionConflict` and `SessionTooLarge`.
+        The record lives on as its envelope says, or for `lives` seconds from now if that is less. Raises
+        `StoreUnavailable`, `SessionConflict` and `SessionTooLarge`.
         """
-        current = base
+        stored = self._successor(base, edit(base.envelope), now, lives)
+        if self.store.replace(stored.record):
+            return stored
         for _attempt in self._attempts():
-            stored = self._successor(current, edit(current.envelope), lives)
+            current = self.load(base.record.id, now)
+            if current is None or current.envelope.is_tombstone or current.envelope.epoch != base.envelope.epoch:
+                return Lost(current)
+            stored = self._successor(current, edit(current.envelope), now, lives)
             if self.store.replace(stored.record):
                 return stored
-            found = self.load(base.record.id)
-            if found is None or found.envelope.is_tombstone or found.envelope.epoch != base.envelope.epoch:
-                return Lost(found)
-            current = found
         self._events.tell("conflict", session_id=base.record.id.hex())
         raise SessionConflict(f"Other requests kept changing session {base.record.id.hex()}; nothing was saved.")
 
@@ -163,22 +166,23 @@ class Records:
     def _opened(self, record: Record) -> Stored | None:
         opened = self._sealer.open(record)
         if not isinstance(opened, Unreadable):
-            return Stored(record, *opened)
+            envelope, is_stale = opened
+            return Stored(record, envelope, is_stale)
         self._events.tell(opened.value, session_id=record.id.hex())
         if opened is Unreadable.CORRUPT:
             with suppress(StoreError):  # it is in nobody's way: if it cannot be deleted, the next reader tries again
                 self.store.delete(record.id)
         return None
 
-    def _successor(self, current: Stored, envelope: Envelope, lives: int | None) -> Stored:
-        id, version, _, owner, _ = current.record
-        before = current.envelope
-        if current.is_stale or (envelope.username, envelope.user_id) != (before.username, before.user_id):
+    def _successor(self, current: Stored, envelope: Envelope, now: int, lives: int | None) -> Stored:
+        (id, version, _, owner, _), before, is_stale = current
+        if is_stale or envelope.username != before.username or envelope.user_id != before.user_id:
             owner = self.owner(envelope.username, envelope.user_id)
-        return self._sealed(id, version + 1, owner, envelope, lives)
+        return self._sealed(id, version + 1, owner, envelope, now, lives)
 
-    def _sealed(self, id: bytes, version: int, owner: bytes | None, envelope: Envelope, lives: int | None) -> Stored:
-        now = self.now()
+    def _sealed(
+        self, id: bytes, version: int, owner: bytes | None, envelope: Envelope, now: int, lives: int | None
+    ) -> Stored:
         expires_at = envelope.expires_at(now)
         if lives is not None:
             expires_at = min(expires_at, now + lives)
@@ -193,7 +197,7 @@ class Records:
     def _tombstone(self, record: Record) -> Record:
         now = self.now()
         envelope = Envelope(now, None, None, 0, b"", now, GRACE, None, None, None, {})
-        return self._sealed(record.id, record.version + 1, None, envelope, None).record
+        return self._sealed(record.id, record.version + 1, None, envelope, now, None).record
 
     def _attempts(self) -> Iterator[int]:
         """Counts attempts with a random wait in between, until patience is at its end."""

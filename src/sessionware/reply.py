@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .cookie import CookieReader
 from .errors import SessionConflict, StoreUnavailable
-from .transaction import Outcome, Transaction
+from .transaction import Outcome, Phase, Transaction
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -29,7 +29,18 @@ _UNAVAILABLE_BODY = b"The service is unavailable for a moment. Please try again.
 
 
 class Reply:
-    """One response: keeps what the application starts, and sends it once the session is saved."""
+    """One response: keeps what the application starts, and sends it once the session is saved.
+
+    The class attributes are the state of one that has not begun, so that making one costs next to nothing.
+    """
+
+    is_sent = False
+    replaced_by: bytes | None = None
+    """The body of the 503 that went out in the place of the application's response, if one did."""
+    _server_write: Callable[[bytes], object] | None = None
+    _status: str | None = None
+    _headers: Headers
+    _uses_write = False
 
     def __init__(
         self, transaction: Transaction, cookies: CookieReader, environ: Mapping[str, Any], start_response: StartResponse
@@ -38,20 +49,14 @@ class Reply:
         self._cookies = cookies
         self._environ = environ
         self._start_response = start_response
-        self._server_write: Callable[[bytes], object] | None = None
-        self._status: str | None = None
-        self._headers: Headers = []
-        self._uses_write = False
-        self.is_sent = False
-        self.replaced_by: bytes | None = None
-        """The body of the 503 that went out in the place of the application's response, if one did."""
 
     def start(self, status: str, headers: Headers, exc_info: OptExcInfo | None = None) -> Callable[[bytes], object]:
         """What the application calls as `start_response`."""
         if self.is_sent and self.replaced_by is None:
             # The server decides: it raises exc_info if its headers are out, else takes these in place of the first.
-            outcome = self._transaction.outcome if self._transaction.is_seen else None
-            self._start_response(status, self._with_session(headers, outcome), exc_info)
+            if self._transaction.is_seen:
+                headers = self._with_session(headers, self._transaction.outcome)
+            self._start_response(status, headers, exc_info)
         elif self._status is not None and exc_info is None:
             raise AssertionError("start_response was called a second time, without exc_info (PEP 3333)")
         self._status, self._headers = status, headers
@@ -62,12 +67,17 @@ class Reply:
         if self.is_sent or self._status is None:
             return
         self.is_sent = True
+        if not self._transaction.is_seen:
+            self._transaction.phase = Phase.HEADERS_SENT  # without a word: nobody has looked (rule 1)
+            self._server_write = self._start_response(self._status, self._headers)
+            return
+        is_error = self._is_error
         try:
-            outcome = self._transaction.finish(failed=self._is_error)
+            outcome = self._transaction.finish(failed=is_error)
         except (StoreUnavailable, SessionConflict):
             self._replace()
             return
-        if self._is_error and self._transaction.outage is not None:
+        if is_error and self._transaction.outage is not None:
             self._replace()
             return
         self._server_write = self._start_response(self._status, self._with_session(self._headers, outcome))
@@ -134,9 +144,7 @@ class Reply:
         if self._server_write is not None:
             self._server_write(chunk)
 
-    def _with_session(self, headers: Headers, outcome: Outcome | None) -> Headers:
-        if outcome is None:
-            return headers
+    def _with_session(self, headers: Headers, outcome: Outcome) -> Headers:
         ticket = outcome.ticket
         if ticket is not None:
             cookie = self._cookies.issue(self._environ, ticket.id, ticket.token, outcome.max_age)
@@ -204,15 +212,23 @@ def _for_this_visitor(headers: Headers, *, sets_cookie: bool) -> Headers:
 
     One that carries a cookie must not be kept by any cache that several people share (RFC 9111 §7.3).
     """
-    vary, caching = _words(headers, "vary"), _words(headers, "cache-control")
-    if not vary & {"cookie", "*"}:
-        headers = [*headers, ("Vary", "Cookie")]
-    if sets_cookie and not caching & {"private", "no-store"}:
+    vary = caching = ""
+    for name, value in headers:
+        match name.lower():
+            case "vary":
+                vary += f"{value},"
+            case "cache-control":
+                caching += f"{value},"
+    headers = [*headers]
+    if not (vary and _words(vary) & {"cookie", "*"}):
+        headers.append(("Vary", "Cookie"))
+    if sets_cookie and not (caching and _words(caching) & {"private", "no-store"}):
         others = [(name, value) for name, value in headers if name.lower() != "cache-control"]
         return [*others, ("Cache-Control", "no-store")]
-    return headers if caching else [*headers, ("Cache-Control", "private, no-cache")]
+    if not caching:
+        headers.append(("Cache-Control", "private, no-cache"))
+    return headers
 
 
-def _words(headers: Headers, name: str) -> set[str]:
-    values = (value for header, value in headers if header.lower() == name)
-    return {word.strip().lower() for value in values for word in value.split(",")}
+def _words(values: str) -> set[str]:
+    return {word.strip().lower() for word in values.split(",")}

@@ -40,8 +40,12 @@ class Session(MutableMapping[str, Any]):
     def __getitem__(self, key: str) -> Any:
         return self._transaction.look().get(key)
 
+    def get(self, key: str, default: Any = None) -> Any:
+        changes = self._transaction.look()
+        return changes.get(key) if key in changes else default
+
     def __setitem__(self, key: str, value: Any) -> None:
-        self._transaction.change().set(_text(key), value)
+        self._transaction.change().set(key if type(key) is str else _text(key), value)
 
     def __delitem__(self, key: str) -> None:
         self._transaction.change().delete(key)
@@ -249,6 +253,9 @@ def get_session(request: Any, environ_key: str = ENVIRON_KEY) -> Session:
 
     Raises `ConfigError` if there is none, because the application is not wrapped in `SessionMiddleware`.
     """
+    session = request.get(environ_key) if isinstance(request, dict) else None
+    if isinstance(session, Session):
+        return session
     return cast("Session", get_environ(request, environ_key)[environ_key])
 
 

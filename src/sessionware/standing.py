@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum, auto
 from hmac import compare_digest
-from typing import Any, NamedTuple
+from typing import Any
 
 from .records import GRACE, Stored
 from .settings import Settings
@@ -27,28 +27,39 @@ class Standing(Enum):
     """The request comes from another origin: as if there were no session and could be none."""
 
 
-class Found(NamedTuple):
-    """The standing, the ticket that the request brought, and the record that it named (also if it does not open it)."""
-
-    standing: Standing
-    ticket: Ticket | None = None
-    stored: Stored | None = None
+Found = tuple[Standing, Ticket | None, Stored | None]
+"""The standing, the ticket that the request brought, and the record that it names, unless it has no right to it."""
 
 
 def find(settings: Settings, environ: Mapping[str, Any]) -> Found:
     """Look for the request's session. Raises `StoreUnavailable`."""
     if settings.is_foreign(environ):
         settings.events.tell("cross_origin")
-        return Found(Standing.FOREIGN)  # rule 13
+        return Standing.FOREIGN, None, None  # rule 13
     ticket = settings.read_ticket(environ)
     if ticket is None:
-        return Found(Standing.NEW)
-    stored = settings.records.load(ticket.id)
-    if stored is not None and ticket.rivals:
+        return Standing.NEW, None, None
+    now = settings.records.now()
+    stored = settings.records.load(ticket.id, now)
+    if stored is None:
+        return _over(settings, ticket)
+    if ticket.rivals:
         ticket = _fitting(ticket, stored)
-    standing = _standing(settings, ticket, stored)
-    # Rule 8: an id is never adopted, so what is not to be used further is not passed on.
-    return Found(standing, ticket, stored if standing is not Standing.NEW else None)
+    deadline, rotated_at = stored.envelope.deadline, stored.envelope.rotated_at
+    if deadline is not None and deadline <= now:
+        return _over(settings, ticket)
+    if _opens(ticket, stored):
+        return Standing.STORED, ticket, stored
+    if now - rotated_at <= GRACE:
+        return Standing.DETACHED, ticket, stored  # rule 7
+    settings.events.tell("token_replayed", session_id=ticket.id.hex())
+    return Standing.NEW, ticket, None
+
+
+def _over(settings: Settings, ticket: Ticket) -> Found:
+    """The cookie names a session that ended long ago. Rule 8: its id is never adopted."""
+    settings.events.tell("expired", session_id=ticket.id.hex())
+    return Standing.NEW, ticket, None
 
 
 def _fitting(ticket: Ticket, stored: Stored) -> Ticket:
@@ -58,16 +69,3 @@ def _fitting(ticket: Ticket, stored: Stored) -> Ticket:
 
 def _opens(ticket: Ticket, stored: Stored) -> bool:
     return compare_digest(stored.envelope.token_hash, token_hash(ticket.token))
-
-
-def _standing(settings: Settings, ticket: Ticket, stored: Stored | None) -> Standing:
-    now = settings.records.now()
-    if stored is None or (stored.envelope.deadline is not None and stored.envelope.deadline <= now):
-        settings.events.tell("expired", session_id=ticket.id.hex())
-        return Standing.NEW
-    if _opens(ticket, stored):
-        return Standing.STORED
-    if now - stored.envelope.rotated_at <= GRACE:
-        return Standing.DETACHED  # rule 7
-    settings.events.tell("token_replayed", session_id=ticket.id.hex())
-    return Standing.NEW

@@ -10,17 +10,20 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
+from binascii import a2b_base64
 from typing import NamedTuple
 
 from .keyring import Keyring
 
 ID_BYTES = TOKEN_BYTES = 16
+_BLANK_SHA256 = hashlib.sha256()
 SEALED_CHARACTERS = 64
 
 #: Where ids and tokens come from: the system's generator. The interleaving checker puts a repeatable one here.
 random_bytes = os.urandom
 
+_TO_STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
 _is_sealed_shape = re.compile(r"[A-Za-z0-9_-]{64}", re.ASCII).fullmatch
 
 
@@ -48,24 +51,28 @@ def new_token() -> bytes:
 
 def token_hash(token: bytes) -> bytes:
     """What the record keeps of a token."""
-    return hashlib.sha256(token).digest()
+    digest = _BLANK_SHA256.copy()  # OpenSSL looks up what SHA-256 is at each `sha256()`, which takes longer than this
+    digest.update(token)
+    return digest.digest()
 
 
 class TicketSealer:
-    """Turns tickets into cookie values and back, each bound to the name of its cookie."""
+    """Turns tickets into values of the cookie with this name, and back; one for another name does not open."""
 
-    def __init__(self, keyring: Keyring) -> None:
-        self._sealer = keyring.sealer("cookie")
+    def __init__(self, keyring: Keyring, cookie_name: str) -> None:
+        self.cookie_name = cookie_name
+        self._sealer = keyring.sealer(f"cookie {cookie_name}")
 
-    def seal(self, id: bytes, token: bytes, cookie_name: str) -> str:
+    def seal(self, id: bytes, token: bytes) -> str:
         """The cookie's value."""
-        return urlsafe_b64encode(self._sealer.seal(id + token, cookie_name.encode())).decode()
+        return urlsafe_b64encode(self._sealer.seal(id + token)).decode()
 
-    def open(self, value: str, cookie_name: str) -> Ticket | None:
+    def open(self, value: str) -> Ticket | None:
         """The ticket in a cookie's value, or None for anything that this server did not seal for this name."""
         if not _is_sealed_shape(value):
             return None
-        opened = self._sealer.open(urlsafe_b64decode(value), cookie_name.encode())
+        opened = self._sealer.open(a2b_base64(value.encode().translate(_TO_STANDARD_BASE64)))
         if opened is None:
             return None
-        return Ticket(opened.plaintext[:ID_BYTES], opened.plaintext[ID_BYTES:], opened.is_stale)
+        plaintext, is_stale = opened
+        return Ticket(plaintext[:ID_BYTES], plaintext[ID_BYTES:], is_stale)

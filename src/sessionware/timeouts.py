@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from .errors import ConfigError
@@ -64,6 +65,7 @@ def whole_seconds(duration: int | timedelta) -> int:
     return duration
 
 
+@lru_cache
 def touch_interval(idle: int | None) -> int:
     """How many seconds longer a touch must let a session live to be worth a write.
 

@@ -7,15 +7,14 @@ where it is kept. Nothing is read from the store before the application looks at
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from .changes import Changes, Data
 from .envelope import Envelope
 from .errors import SessionClosed, SessionConflict, StoreError, StoreUnavailable
-from .intents import Intents, Login
+from .intents import NO_INTENTS, Intents, Login
 from .records import Lost, Stored
 from .settings import Settings
 from .standing import Standing, find
@@ -43,6 +42,9 @@ class Outcome(NamedTuple):
     expires: bool = False
 
 
+_NOTHING = Outcome()
+
+
 class Transaction:
     """From the first look at a session to the last byte of the response.
 
@@ -55,7 +57,7 @@ class Transaction:
     """The store's failure that the application has met."""
     stored: Stored | None = None
     """The record that is worked on: there if, and only if, the standing is STORED."""
-    intents: Intents
+    intents: Intents = NO_INTENTS
     _changes: Changes
     _other: Stored | None = None
     """A record that is not, or no longer, worked on: the one that this request is detached from, or lost."""
@@ -76,8 +78,6 @@ class Transaction:
     def look(self) -> Changes:
         """The session's data, loaded at the first look (rule 1). Raises `StoreUnavailable`."""
         if self.standing is Standing.UNSEEN:
-            if self.phase is not Phase.OPEN:
-                self._tell_late_read()
             self._load()
         return self._changes
 
@@ -100,19 +100,23 @@ class Transaction:
         return (self.stored.envelope.epoch if self.stored is not None else 0) + self.intents.needs_token
 
     def _load(self) -> None:
-        with self._noting_outages():
-            found = find(self.settings, self._environ or {})
-        self._begin(found.standing)
-        self._ticket = found.ticket
-        if found.standing is Standing.STORED and found.stored is not None:
-            self.stored, self._changes = found.stored, Changes(found.stored.envelope.data)
-            self._is_confirmed = True
+        if self.phase is not Phase.OPEN:
+            self._tell_late_read()
+        try:
+            self.standing, self._ticket, stored = find(self.settings, self._environ or {})
+        except StoreUnavailable as error:
+            self._note(error)
+            raise
+        if self.standing is Standing.STORED and stored is not None:
+            self.stored, self._is_confirmed = stored, True
+            self._changes = Changes(stored.envelope.data)
         else:
-            self._other = found.stored
+            self._other = stored
+            self._changes = Changes(_NO_DATA)
 
     def _begin(self, standing: Standing) -> None:
         self.standing, self.stored = standing, None
-        self._changes, self.intents = Changes(_NO_DATA), Intents()
+        self._changes, self.intents = Changes(_NO_DATA), NO_INTENTS
 
     def _tell_late_read(self) -> None:
         self.settings.events.tell("late_read")
@@ -135,7 +139,7 @@ class Transaction:
         self.look()
         if self.standing is Standing.NEW:
             self.change()
-            self.intents.creates = True
+            self.intents = self.intents._replace(creates=True)
 
     def log_in(self, login: Login) -> None:
         """Log in at commit (rule 6). What an earlier user left behind is dropped."""
@@ -148,17 +152,18 @@ class Transaction:
             self.standing = Standing.NEW
         elif self._belongs_to_other(login):
             self._changes, self._drops_base = Changes(_NO_DATA), True
-        self.intents.login = login
+        self.intents = self.intents._replace(login=login)
 
     def rotate(self) -> None:
         """Replace the token at commit. Without a record there is nothing to replace, and detached it does nothing."""
         self._look_while_open("regenerated")
-        self.intents.rotates = self.intents.rotates or self.standing is Standing.STORED
+        if self.standing is Standing.STORED:
+            self.intents = self.intents._replace(rotates=True)
 
     def remember(self, seconds: int) -> None:
         """Keep the session, and the cookie, for so long from the last authentication on."""
         self._look_while_open("remembered")
-        self.intents.remember = min(seconds, self.settings.lifetimes.remember)
+        self.intents = self.intents._replace(remember=min(seconds, self.settings.lifetimes.remember))
 
     def end(self) -> None:
         """End the session now, and begin a new, empty one that is stored only if it is written to."""
@@ -187,9 +192,12 @@ class Transaction:
         return owner is not None and owner not in records.owners(login.username, login.user_id)
 
     def _end_record(self, id: bytes) -> None:
-        with self._noting_outages():
+        try:
             if self.settings.records.end(id):
                 self.settings.events.tell("ended", session_id=id.hex())
+        except StoreUnavailable as error:
+            self._note(error)
+            raise
 
     def _forget(self) -> None:
         """Go on as a request without a session; a cookie that the browser has is to be taken away."""
@@ -205,26 +213,30 @@ class Transaction:
         if self.standing is Standing.UNSEEN:
             return
         self._changes.collect()
+        if self._changes.is_empty and self.intents is NO_INTENTS:
+            return
         if self.standing in (Standing.DETACHED, Standing.FOREIGN):
             self._discard(f"the session is {self.standing.name.lower()}")
             return
-        with self._noting_outages():
+        try:
             self._save()
-        self._check_login()
+        except (StoreUnavailable, SessionConflict) as error:
+            self._note(error)
+            raise
+        if self.intents.login is not None:
+            self._check_login(self.intents.login)
 
-    def finish(self, *, failed: bool) -> Outcome | None:
-        """Save before the headers go, and say what they have to tell; None if nobody looked at the session (rule 1).
+    def finish(self, *, failed: bool) -> Outcome:
+        """Save before the headers go, and say what they have to tell.
 
         After a 5xx (`failed`) nothing is saved (rule 11).
         """
-        if not self.is_seen:
-            self.phase = Phase.HEADERS_SENT
-            return None
         if failed:
             self.abandon("the response is a server error")
         else:
             self.commit()
-            self._keep_alive()
+            if self.stored is not None and not self._has_written:
+                self._keep_alive(self.stored)
         self.phase = Phase.HEADERS_SENT
         return self.outcome
 
@@ -250,7 +262,7 @@ class Transaction:
             return Outcome(self._issues, self._max_age(self.stored.envelope))
         if self.stored is not None and self._ticket is not None and self._ticket.is_stale:
             return Outcome(self._ticket, self._max_age(self.stored.envelope))
-        return Outcome(expires=self._expires_cookie)
+        return Outcome(expires=True) if self._expires_cookie else _NOTHING
 
     def _max_age(self, envelope: Envelope) -> int | None:
         """Seconds for which the browser shall keep the cookie; None: until it is closed."""
@@ -260,18 +272,18 @@ class Transaction:
 
     def _save(self) -> None:
         if self.stored is not None:
-            if self.intents.changes_header or not self._changes.is_empty:
+            if self.intents is not NO_INTENTS or not self._changes.is_empty:
                 self._replace(self.stored)
         elif self.intents.login or self.intents.creates or not self._changes.is_empty:
             self._create()
 
     def _create(self) -> None:
         now, token, lifetimes = self.settings.records.now(), new_token(), self.settings.lifetimes
-        data = self._changes.rebase(self._inherited()).data
+        data, _ = self._changes.rebase(self._inherited())
         fresh = Envelope(now, None, None, 0, token_hash(token), now, lifetimes.anonymous, None, None, None, data)
         envelope = self.intents.apply(fresh, now, token, lifetimes)
         lives = None if self.intents.login else UNCONFIRMED
-        self._saved(self.settings.records.create(self.id, envelope, lives=lives), token)
+        self._saved(self.settings.records.create(self.id, envelope, now, lives=lives), token)
         self.settings.events.tell("created", session_id=self.id.hex())
 
     def _inherited(self) -> Data:
@@ -284,24 +296,29 @@ class Transaction:
 
     def _replace(self, stored: Stored) -> None:
         """Put the changes on what is stored by now (rule 2)."""
-        now, token = self.settings.records.now(), new_token()
+        now, token = self.settings.records.now(), new_token() if self.intents.needs_token else None
         overwritten: tuple[str, ...] = ()
 
         def edit(fresh: Envelope) -> Envelope:
             nonlocal overwritten
             data, overwritten = self._changes.rebase(_NO_DATA if self._drops_base else fresh.data)
-            return self.intents.apply(fresh._replace(data=data), now, token, self.settings.lifetimes)
+            edited = fresh.with_data(data)
+            return (
+                edited
+                if self.intents is NO_INTENTS
+                else self.intents.apply(edited, now, token, self.settings.lifetimes)
+            )
 
         lives = None if self._is_confirmed or self.intents.login else UNCONFIRMED
-        result = self.settings.records.replace(stored, edit, lives=lives)
+        result = self.settings.records.replace(stored, edit, now, lives=lives)
         if isinstance(result, Lost):
             self._lose(result)
             return
         if overwritten:
             self.settings.events.tell("overwritten", session_id=self.id.hex(), keys=overwritten)
-        if self.intents.needs_token:
+        if token is not None:
             self.settings.events.tell("regenerated", session_id=self.id.hex())
-        self._saved(result, token if self.intents.needs_token else None)
+        self._saved(result, token)
 
     def _saved(self, stored: Stored, token: bytes | None) -> None:
         self.stored, self.standing = stored, Standing.STORED
@@ -311,7 +328,7 @@ class Transaction:
         elif self.intents.remember is not None and self._issues is None:
             self._issues = self._ticket
         self._changes.settle(stored.envelope.data)
-        self.intents = Intents(login=self.intents.login)
+        self.intents = Intents(login=self.intents.login) if self.intents.login is not None else NO_INTENTS
         self._drops_base, self._has_written = False, True
 
     def _lose(self, lost: Lost) -> None:
@@ -325,10 +342,10 @@ class Transaction:
         self._discard("the session was ended meanwhile" if is_over else "the session's epoch moved meanwhile")
         self._begin(Standing.DETACHED)
 
-    def _check_login(self) -> None:
+    def _check_login(self, login: Login) -> None:
         """Ask, now that a login is stored, whether it still holds: nobody was disabled or signed out meanwhile."""
-        login, self.intents.login = self.intents.login, None
-        if login is None or login.check is None or self.stored is None:
+        self.intents = NO_INTENTS
+        if login.check is None or self.stored is None:
             return
         holds = False
         try:
@@ -339,21 +356,19 @@ class Transaction:
                 self._forget()  # first, so that the token stays here even if the store fails now
                 self._end_record(id)
 
-    def _keep_alive(self) -> None:
+    def _keep_alive(self, stored: Stored) -> None:
         """Let a session that was only read live on (rule 1), or seal it anew if an old secret sealed it.
 
         A failure is an event and not an error, for the visitor has got what was asked for.
         """
-        if self.stored is None or self._has_written:
-            return
-        records, (record, envelope, is_stale) = self.settings.records, self.stored
+        records, (record, envelope, is_stale) = self.settings.records, stored
+        expires_at = envelope.expires_at(now := records.now())
         try:
-            expires_at = envelope.expires_at(records.now())
             if is_stale:
-                if isinstance(records.replace(self.stored, lambda fresh: fresh), Lost):
+                if isinstance(records.replace(stored, lambda fresh: fresh, now), Lost):
                     self._begin(Standing.DETACHED)  # its token is not to be sent again: there is a newer one
             elif expires_at - record.expires_at >= touch_interval(envelope.idle):
-                records.touch(self.stored, expires_at)
+                records.touch(stored, expires_at)
         except StoreError as error:
             self.settings.events.tell("store_unavailable", session_id=record.id.hex(), detail=f"touch: {error}")
 
@@ -363,7 +378,7 @@ class Transaction:
         keys = self._changes.keys + (("username",) if self.intents.login is not None else ())
         if keys:
             self._tell_discarded(keys, why)
-        self._changes, self.intents = Changes(self._changes.base), Intents()
+        self._changes, self.intents = Changes(self._changes.base), NO_INTENTS
         self._drops_base = False
 
     def _tell_discarded(self, keys: tuple[str, ...], why: str) -> None:
@@ -371,16 +386,11 @@ class Transaction:
         handle = named.record.id.hex() if named is not None else None
         self.settings.events.tell("write_discarded", session_id=handle, keys=keys, detail=why)
 
-    @contextmanager
-    def _noting_outages(self) -> Iterator[None]:
-        """Note a store's failure on its way to the application, for the answer must then be a 503 (rule 12)."""
-        try:
-            yield
-        except (StoreUnavailable, SessionConflict) as error:
-            self.outage = error
-            if isinstance(error, StoreUnavailable):
-                self.settings.events.tell("store_unavailable", detail=str(error))
-            raise
+    def _note(self, error: StoreError) -> None:
+        """Keep in mind that the application met the store's failure."""
+        self.outage = error
+        if isinstance(error, StoreUnavailable):
+            self.settings.events.tell("store_unavailable", detail=str(error))
 
 
 def _too_late(done: str) -> SessionClosed:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import msgpack
+from msgpack import ExtType, Packer, unpackb
 
 #: Each level is a C call when decoding: unbounded, a hostile value would crash the process.
 MAX_EXTENSION_DEPTH = 8
@@ -45,14 +45,21 @@ def encode(value: object) -> bytes:
 def decode(encoded: bytes) -> Any:
     """The value again: a new object at each call. Raises `ValueError` for bytes that `encode` did not make."""
     try:
-        return msgpack.unpackb(encoded, ext_hook=_revive, strict_map_key=False)
+        return unpackb(encoded, ext_hook=_revive, strict_map_key=False)
     except (TypeError, ArithmeticError, RecursionError) as error:  # unhashable keys; a Decimal of nonsense
         raise ValueError("not an encoded value") from error
 
 
 def _pack(value: object, depth: int) -> bytes:
-    # strict_types sends subclasses and tuples to `default` instead of writing them as something that they are not.
-    packed: bytes = msgpack.packb(value, default=_SUBSTITUTE_AT[depth], strict_types=True)
+    """Made by a packer that nobody else has meanwhile: making one costs more than what it does for a small value."""
+    idle = _IDLE_PACKERS[depth]
+    try:
+        packer = idle.pop()
+    except IndexError:
+        # strict_types sends subclasses and tuples to `default` instead of writing them as something that they are not.
+        packer = Packer(default=partial(_substitute, depth=depth), strict_types=True)
+    packed: bytes = packer.pack(value)
+    idle.append(packer)  # one that raised is not used again
     return packed
 
 
@@ -67,24 +74,24 @@ def _substitute(value: object, *, depth: int) -> object:
         return _collection(value, depth + 1)
     for base, code, text in _AS_TEXT:
         if isinstance(value, base):
-            return msgpack.ExtType(code, text(value).encode())
+            return ExtType(code, text(value).encode())
     raise NotStorable(f"an object of type {type(value).__qualname__}")
 
 
-_SUBSTITUTE_AT = [partial(_substitute, depth=depth) for depth in range(MAX_EXTENSION_DEPTH + 1)]
+_IDLE_PACKERS: list[list[Packer]] = [[] for _depth in range(MAX_EXTENSION_DEPTH + 1)]
 
 
-def _collection(value: Any, depth: int) -> msgpack.ExtType:
+def _collection(value: Any, depth: int) -> ExtType:
     if depth > MAX_EXTENSION_DEPTH:
         raise NotStorable(f"tuples or sets nested more than {MAX_EXTENSION_DEPTH} deep")
     items = [_pack(item, depth) for item in value]
     if isinstance(value, set):
-        return msgpack.ExtType(_SET, _array(sorted(items)))
-    return msgpack.ExtType(_TUPLE, _array(items))
+        return ExtType(_SET, _array(sorted(items)))
+    return ExtType(_TUPLE, _array(items))
 
 
 def _array(items: list[bytes]) -> bytes:
-    header: bytes = msgpack.Packer().pack_array_header(len(items))
+    header: bytes = Packer().pack_array_header(len(items))
     return header + b"".join(items)
 
 

@@ -135,7 +135,7 @@ class Site:
     def sessions(self, world: World) -> list[Stored]:
         """Every record that lives and is no tombstone, opened."""
         opener = records.Records(Tables(world), self._keyring, clock=self._clock)  # type: ignore[arg-type]
-        found = (opener.load(record.id) for record in world.records)
+        found = (opener.load(record.id, self.now) for record in world.records)
         return [stored for stored in found if stored is not None and not stored.envelope.is_tombstone]
 
     def _clock(self) -> float:

@@ -153,7 +153,7 @@ class StoreRaces:
         for number in range(ROUNDS):
             store.create(a_record(number, owner=ALICE))
 
-            race(lambda times, number=number: _pass_on(store, number, times), [5] * 4)
+            race(partial(_pass_on, store, number), [5] * 4)
 
             found = store.load(id_of(number), NOW)
             assert found is not None

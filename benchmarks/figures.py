@@ -1,0 +1,67 @@
+"""Questions that tables and charts ask of the micro figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+STORES = ("memory", "file", "sqlite")
+
+#: How each store's own default subject is called by those who have one.
+_DEFAULTS = {
+    "beaker": {"memory": "beaker-memory", "file": "beaker-file", "sqlite": "beaker-sqla"},
+    "django": {"memory": "django-locmem", "file": "django-file", "sqlite": "django-db"},
+}
+
+Row = dict[str, Any]
+
+
+class Micro:
+    """The rows of the micro measurement."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows = rows
+        self._by_cell = {(row["subject"], row["scenario"]): row for row in rows}
+
+    def row(self, subject: str, letter: str) -> Row | None:
+        return self._by_cell.get((subject, letter))
+
+    def names(self, *kinds: str) -> list[str]:
+        """The subjects of these kinds, by kind and then by store."""
+        found = {row["subject"]: row for row in self._rows if row["kind"] in kinds}
+        order = [*STORES, "cookie", "none"]
+        return sorted(found, key=lambda name: (kinds.index(found[name]["kind"]), order.index(found[name]["store"])))
+
+    def is_default(self, subject: str) -> bool:
+        return bool(self._any(subject)["is_default"])
+
+    def store(self, subject: str) -> str:
+        return str(self._any(subject)["store"])
+
+    def _any(self, subject: str) -> Row:
+        return next(row for row in self._rows if row["subject"] == subject)
+
+    def ours(self, store: str, letter: str) -> float | None:
+        return self.cost(f"sessionware-{store}", letter)
+
+    def cost(self, subject: str, letter: str) -> float | None:
+        row = self.row(subject, letter)
+        return None if row is None else float(row["cost_us"])
+
+    def floor(self, store: str, letter: str) -> float | None:
+        """The lowest floor of the store. For `modify`, which floors lack, it is that of counting."""
+        return self._least("floor", store, "D" if letter == "M" else letter, "cost_us")
+
+    def fastest(self, store: str, letter: str) -> Row | None:
+        """The fastest peer in any configuration, of those whose cost stands out from the noise at all."""
+        certain = [row for row in self._at("peer", store, letter) if row["cost_spread_us"][0] > 0]
+        return min(certain, key=lambda row: float(row["cost_us"]), default=None)
+
+    def default_of(self, family: str, store: str, letter: str) -> float | None:
+        """What the family's store costs as it comes."""
+        return self.cost(_DEFAULTS[family][store], letter)
+
+    def _least(self, kind: str, store: str, letter: str, field: str) -> float | None:
+        return min((float(row[field]) for row in self._at(kind, store, letter)), default=None)
+
+    def _at(self, kind: str, store: str, letter: str) -> list[Row]:
+        return [row for row in self._rows if (row["kind"], row["store"], row["scenario"]) == (kind, store, letter)]
