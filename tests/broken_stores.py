@@ -466,8 +466,8 @@ class TouchLooksThenWrites(MemoryStore):
         record = self.load(id, 0)
         self.looked.wait(10)
         if record and record.expires_at < expires_at:
-            with self._lock:
-                self._put(record._replace(expires_at=expires_at), self._entries[id])
+            self.delete(id)
+            self.create(record._replace(expires_at=expires_at))
 
 
 class PruneLooksThenRemoves(MemoryStore):

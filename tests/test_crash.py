@@ -15,7 +15,7 @@ from crash import Case, Kind, Result, Start, Verdict
 from prerequisites import require
 
 from sessionware import FileStore, Record, SQLiteStore
-from sessionware.stores.slots import current, read_slots
+from sessionware.stores.slots import Slots
 
 #: In memory, where there is such a place: for a killed process it is as good as a disk, and the tests do not wait.
 PLACE = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
@@ -83,10 +83,9 @@ class InPlace(FileStore):
     """Writes into the slot that counts."""
 
     def _write(self, file: int, offset: int, capacity: int, record: Record) -> None:
-        slots = read_slots(record.id, file)
-        for slot in slots:
-            if slot.record == current(slots) and slot.capacity >= len(record.payload):
-                offset, capacity = slot.offset, slot.capacity
+        counts = Slots.read(record.id, file)._counts
+        if counts is not None and counts.capacity >= len(record.payload):
+            offset, capacity = counts.offset, counts.capacity
         super()._write(file, offset, capacity, record)
 
 

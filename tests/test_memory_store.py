@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from sessionware import ConfigError, MemoryStore, Record, StoreUnavailable
 
 NOW = 1_700_000_000
 LATER = NOW + 24 * 3600
+SLOT = 600  # as exactly as times are known to it
 ALICE = b"alice".ljust(16)
 
 
@@ -26,26 +29,36 @@ def names(store: MemoryStore) -> str:
     return "".join(sorted(each.id.decode().strip() for each in store.scan()))
 
 
-def test_a_full_store_drops_the_longest_unwritten_first():
-    """Creating, replacing and touching make a record young again; a touch that changes nothing does not."""
+def test_a_full_store_drops_what_would_expire_next():
+    """A replace and a touch that let a record live longer keep it; a touch that changes nothing does not."""
     store = store_of(4, record("a"), record("b"), record("c"), record("d"))
-    store.replace(record("a", version=2))
-    store.touch(record("b").id, 1, LATER + 1)
+    store.replace(record("a", LATER + SLOT, version=2))
+    store.touch(record("b").id, 1, LATER + SLOT)
     store.touch(record("c").id, 1, LATER)
     store.load(record("c").id, NOW)
 
     left = []
     for name in "efgh":
-        assert store.create(record(name))
+        assert store.create(record(name, LATER + 2 * SLOT))
         left.append(names(store))
 
     assert left == ["abde", "abef", "befg", "efgh"]
 
 
+def test_a_flood_of_first_visits_drops_first_visits():
+    """What lives an hour until its cookie comes back goes before what has been coming back."""
+    store = store_of(3, record("a"), record("b"))
+
+    for number in range(100):
+        store.create(record(f"x{number}", NOW + 3600 + number))
+
+    assert names(store) == "abx99"
+
+
 def test_a_full_store_drops_expired_records_first():
     """Though others were written longer ago; the time is what the last load or prune said."""
     store = store_of(3, record("a"), record("x", expires_at=NOW), record("y", NOW, ALICE))
-    store.load(record("a").id, NOW + 60)
+    store.load(record("a").id, NOW + SLOT)
 
     store.create(record("b"))
     store.create(record("c"))
@@ -55,13 +68,13 @@ def test_a_full_store_drops_expired_records_first():
 
 def test_a_full_store_takes_the_clock_as_it_is_now():
     """A clock that was wrong for a moment and was put right does not make live records count as expired."""
-    store = store_of(2, record("a", LATER), record("b", LATER - 60))
+    store = store_of(2, record("a", owner=ALICE), record("b", LATER + SLOT))
     store.load(record("a").id, LATER + 3600)
     store.load(record("a").id, NOW)
 
     store.create(record("c"))
 
-    assert names(store) == "bc"
+    assert names(store) == "ac"
 
 
 def test_records_with_an_owner_are_not_dropped():
@@ -102,7 +115,7 @@ def test_room_is_made_again_by_deleting_and_pruning():
     """A place that became free can be taken without anybody else leaving."""
     store = store_of(3, record("a", owner=ALICE), record("b", owner=ALICE), record("c", NOW, ALICE))
     store.delete(record("a").id)
-    assert store.prune(NOW + 60) == 1
+    assert store.prune(NOW + SLOT) == 1
 
     store.create(record("d"))
     store.create(record("e"))
@@ -122,9 +135,17 @@ def test_a_store_that_was_emptied_keeps_nothing():
     store = store_of(100, *(record(str(number), NOW + number, str(number).encode()) for number in range(100)))
     for each in store.scan():
         store.delete(each.id)
-    store.prune(NOW + 3600)
+    assert store.prune(NOW + 3600) == 0
 
-    assert [*store._entries, *store._anonymous, *store._owned, *store._expiring._ids] == []
+    kept = [*store._tables, *store._owners._tables, store._anonymous._ids, store._owned._ids]
+    assert not any(kept)
+
+
+def test_the_garbage_collector_does_not_visit_sessions():
+    """What is kept is bytes in tables of bytes: a million sessions do not slow a collection down."""
+    store = store_of(1000, *(record(str(number), owner=ALICE if number % 2 else None) for number in range(1000)))
+
+    assert not any(map(gc.is_tracked, [*store._tables, *store._owners._tables]))
 
 
 def test_namespaces_are_made_once():

@@ -9,6 +9,7 @@ older version, or given another owner does not open.
 from __future__ import annotations
 
 from enum import Enum
+from struct import Struct
 from typing import NamedTuple
 
 from .changes import Data
@@ -18,6 +19,7 @@ from .values import decode, encode
 
 FORMAT_VERSION = 1
 _FORMAT_BYTE = bytes([FORMAT_VERSION])
+_CONTEXT = Struct(">B16sQ")
 
 
 class Envelope(NamedTuple):
@@ -99,4 +101,5 @@ class EnvelopeSealer:
 
 def _context(id: bytes, version: int, owner: bytes | None) -> bytes:
     """Format, id and version have fixed lengths, so none of them can be taken for a part of the next."""
-    return _FORMAT_BYTE + id + version.to_bytes(8, "big") + (owner or b"")
+    context = _CONTEXT.pack(FORMAT_VERSION, id, version)
+    return context if owner is None else context + owner

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sessionware")
 
-_NOTHING_MADE: list[object] = []
+_NO_FILES: list[object] = []
 
 _STORE_METHODS = ("create", "load", "replace", "touch", "delete", "prune", "owned_by", "scan", "namespace")
 
@@ -82,7 +82,8 @@ class SessionMiddleware:
         transaction = Transaction(self._settings, environ)
         environ[self._environ_key] = Session(transaction)
         reply = Reply(transaction, self._cookies, environ, start_response)
-        files = _watched_files(environ)
+        wrapper = environ.get("wsgi.file_wrapper")
+        files = _NO_FILES if wrapper is None or isinstance(wrapper, type) else _watched_files(environ, wrapper)
         try:
             body = self._app(environ, reply.start)
         except BaseException as error:
@@ -127,20 +128,18 @@ class SessionMiddleware:
             logger.warning(text)
 
 
-def _watched_files(environ: dict[str, Any]) -> list[object]:
-    """What the server's `wsgi.file_wrapper` is about to make, if it is a function: that can be known only by seeing it.
+def _watched_files(environ: dict[str, Any], wrapper: Callable[..., object]) -> list[object]:
+    """What the server's `wsgi.file_wrapper` is about to make: as it is a function, that can be known only by seeing it.
 
     Such bodies have to reach the server as they are. What a class made can be told afterwards (`_is_file`).
     """
-    wrapper, made = environ.get("wsgi.file_wrapper"), _NOTHING_MADE
-    if wrapper is not None and not isinstance(wrapper, type):
-        made = []
+    made: list[object] = []
 
-        def watched(*args: Any) -> Any:
-            made.append(wrapper(*args))
-            return made[-1]
+    def watched(*args: Any) -> Any:
+        made.append(wrapper(*args))
+        return made[-1]
 
-        environ["wsgi.file_wrapper"] = watched
+    environ["wsgi.file_wrapper"] = watched
     return made
 
 

@@ -51,6 +51,8 @@ class Transaction:
     The class attributes are the state of a request that never looks, so that making one costs next to nothing.
     """
 
+    is_seen = False
+    """Whether anybody has looked, or tried to."""
     standing = Standing.UNSEEN
     phase = Phase.OPEN
     outage: StoreError | None = None
@@ -82,11 +84,6 @@ class Transaction:
         return self._changes
 
     @property
-    def is_seen(self) -> bool:
-        """Whether anybody has looked, or tried to."""
-        return self.standing is not Standing.UNSEEN or self.outage is not None
-
-    @property
     def id(self) -> bytes:
         """The record's id; before there is a record, the one that it will have."""
         if self.stored is not None:
@@ -100,6 +97,7 @@ class Transaction:
         return (self.stored.envelope.epoch if self.stored is not None else 0) + self.intents.needs_token
 
     def _load(self) -> None:
+        self.is_seen = True
         if self.phase is not Phase.OPEN:
             self._tell_late_read()
         try:

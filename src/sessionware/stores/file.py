@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from ..errors import ConfigError, StoreUnavailable
 from .base import Record, checked_name
-from .slots import current, packed, place_for, read_slots
+from .slots import Slots, packed
 
 try:
     import fcntl
@@ -83,7 +83,7 @@ class FileStore:
         except FileExistsError:
             return False
         try:
-            self._write(file, *place_for(record, []), record)
+            self._write(file, *Slots(record.id, b"").place_for(record.payload), record)
             self._sync_directory()
         except OSError:
             os.unlink(self._file(record.id))
@@ -102,13 +102,15 @@ class FileStore:
     @_medium
     def replace(self, record: Record) -> bool:
         with self._locked(record.id) as file:
-            slots = [] if file is None else read_slots(record.id, file)
-            old = current(slots)
-            if file is None or old is None or old.version != record.version - 1:
+            if file is None:
+                return False
+            slots = Slots.read(record.id, file)
+            old = slots.record
+            if old is None or old.version != record.version - 1:
                 return False
             if record.owner is not None and record.owner != old.owner:
                 self._add_to_owner(record.owner, record.id)
-            self._write(file, *place_for(record, slots), record)
+            self._write(file, *slots.place_for(record.payload), record)
             if old.owner is not None and old.owner != record.owner:
                 self._remove_from_owner(old.owner, record.id)  # before anybody else can give the record back
         return True
@@ -116,17 +118,19 @@ class FileStore:
     @_medium
     def touch(self, id: bytes, version: int, expires_at: int) -> None:
         with self._locked(id) as file:
-            slots = [] if file is None else read_slots(id, file)
-            old = current(slots)
-            if file is not None and old is not None and old.version == version and old.expires_at < expires_at:
-                self._write(file, *place_for(old, slots), old._replace(expires_at=expires_at))
+            if file is None:
+                return
+            slots = Slots.read(id, file)
+            old = slots.record
+            if old is not None and old.version == version and old.expires_at < expires_at:
+                self._write(file, *slots.place_for(old.payload), old._replace(expires_at=expires_at))
 
     @_medium
     def delete(self, id: bytes) -> bool:
         with self._locked(id) as file:
             if file is None:
                 return False
-            record = current(read_slots(id, file))
+            record = Slots.read(id, file).record
             os.unlink(self._file(id))
             self._sync_directory()
         self._forget_owner(record)
@@ -186,13 +190,13 @@ class FileStore:
         except FileNotFoundError:
             return None
         try:
-            slots = read_slots(id, file)
-            if not slots or any(slot.record is None for slot in slots):
+            slots = Slots.read(id, file)
+            if slots.is_torn:
                 fcntl.flock(file, fcntl.LOCK_SH)
-                slots = read_slots(id, file)
+                slots = Slots.read(id, file)
         finally:
             os.close(file)
-        return current(slots)
+        return slots.record
 
     @contextmanager
     def _locked(self, id: bytes) -> Iterator[int | None]:
@@ -251,7 +255,7 @@ class FileStore:
     def _remove_stale_entry(self, owner: bytes, id: bytes) -> None:
         """Remove an entry that has long led to nothing; under the record's lock, or it might just become true."""
         with self._locked(id) as file:
-            record = None if file is None else current(read_slots(id, file))
+            record = None if file is None else Slots.read(id, file).record
             if record is None or record.owner != owner:
                 _remove_if_abandoned(f"{self._owner_folder(owner)}/{id.hex()}")
 
@@ -265,7 +269,7 @@ class FileStore:
         if record.expires_at > now:
             return False
         with self._locked(id) as file:
-            record = None if file is None else current(read_slots(id, file))
+            record = None if file is None else Slots.read(id, file).record
             if record is None or record.expires_at > now:
                 return False
             os.unlink(self._file(id))

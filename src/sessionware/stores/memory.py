@@ -1,26 +1,38 @@
-"""Sessions in the memory of one process: for tests, for trying things out, and for servers of a single process."""
+"""Sessions in the memory of one process: for tests, for trying things out, and for servers of a single process.
+
+Made for a million of them: what is kept are plain bytes, which the garbage collector does not visit, in 256 small
+tables, none of which takes long to grow. Times are looked after in slots of ten minutes.
+"""
 
 from __future__ import annotations
 
 import heapq
 import threading
-from collections import OrderedDict
+from struct import Struct
 
 from ..errors import ConfigError, StoreUnavailable
 from .base import Record, checked_name
 
-#: What is kept of a record beside its id: version, expires_at, owner, payload. A plain tuple and not a `Record`, since
-#: the garbage collector does not keep visiting plain tuples of plain values.
-_Entry = tuple[int, int, "bytes | None", bytes]
+_ID_LENGTH = 16
+_TABLES = 256  # one for each first byte of an id, which is random
+
+#: Seconds. A record is known as expired, and as longest unwritten, no more exactly than this.
+_SLOT = 600
+
+_HEAD = Struct(">QqB")  # version, expires_at, owner's length; then come owner and payload
+
+#: What the indexes go by: when a record expires, and who owns it.
+_Indexed = tuple[int, "bytes | None"]
+_NOWHERE: _Indexed = (-1, None)
 
 
 class MemoryStore:
     """A store in this process: gone when it ends, unknown to others.
 
-    Holds at most `max_records`, in each namespace. When it is full, a new record takes the place of an expired one
-    (known as such up to a minute late, by the last time that was passed in), else of the record without an owner
-    that was longest not written or touched. If all belong to someone, `create` raises `StoreUnavailable`: a flood of
-    new sessions logs nobody out.
+    Holds at most `max_records`, in each namespace. When it is full, a new record takes the place of one without an
+    owner: of an expired one (known as such up to ten minutes late, by the last time that was passed in), else of the
+    one that would expire next, which is one whose cookie has not come back yet, or that was longest not written or
+    touched. If all belong to someone, `create` raises `StoreUnavailable`: a flood of new sessions logs nobody out.
     """
 
     def __init__(self, max_records: int = 100_000) -> None:
@@ -28,141 +40,193 @@ class MemoryStore:
             raise ConfigError(f"MemoryStore(max_records={max_records!r}): give a number from 1 on.")
         self._max_records = max_records
         self._lock = threading.Lock()
-        self._entries: dict[bytes, _Entry] = {}
-        self._anonymous: OrderedDict[bytes, None] = OrderedDict()  # longest unwritten first
-        self._owned: dict[bytes, set[bytes]] = {}
-        self._expiring = _Minutes()
+        self._tables: list[dict[bytes, bytes]] = [{} for _ in range(_TABLES)]
+        self._count = 0
+        self._owners = _Owners()
+        self._anonymous, self._owned = _Queue(), _Queue()
         self._now = 0
         self._namespaces: dict[str, MemoryStore] = {}
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {len(self._entries)} of {self._max_records} records>"
+        return f"<{type(self).__name__} {self._count} of {self._max_records} records>"
 
     def create(self, record: Record) -> bool:
         with self._lock:
-            if record.id in self._entries:
+            if record.id in self._tables[record.id[0]]:
                 return False
-            if len(self._entries) >= self._max_records:
+            if self._count >= self._max_records:
                 self._make_room()
-            self._put(record, None)
+            self._count += 1
+            self._put(record, _NOWHERE)
         return True
 
     def load(self, id: bytes, now: int) -> Record | None:
         self._now = now
-        entry = self._entries.get(id)  # needs no lock: an entry is never changed, only replaced
-        return Record(id, *entry) if entry and entry[1] > now else None
+        entry = self._tables[id[0]].get(id)  # needs no lock: an entry is never changed, only replaced
+        record = None if entry is None else _record(id, entry)
+        return record if record is not None and record.expires_at > now else None
 
     def replace(self, record: Record) -> bool:
         with self._lock:
-            old = self._entries.get(record.id)
-            if old is None or old[0] != record.version - 1:
+            entry = self._tables[record.id[0]].get(record.id)
+            if entry is None:
+                return False
+            version, old = _head(entry)
+            if version != record.version - 1:
                 return False
             self._put(record, old)
         return True
 
     def touch(self, id: bytes, version: int, expires_at: int) -> None:
         with self._lock:
-            old = self._entries.get(id)
-            if old and old[0] == version and old[1] < expires_at:
-                self._put(Record(id, version, expires_at, *old[2:]), old)
+            old = self._find(id)
+            if old is not None and old.version == version and old.expires_at < expires_at:
+                self._put(old._replace(expires_at=expires_at), (old.expires_at, old.owner))
 
     def delete(self, id: bytes) -> bool:
         with self._lock:
-            if id not in self._entries:
+            old = self._find(id)
+            if old is None:
                 return False
-            self._remove(id)
+            self._remove(old)
         return True
 
     def prune(self, now: int, limit: int = 1000) -> int:
         with self._lock:
             self._now = now
             for count in range(limit):
-                id = self._expiring.pop_before(now)
-                if id is None:
+                record = self._expired()
+                if record is None:
                     return count
-                self._remove(id)
+                self._remove(record)
         return limit
 
     def owned_by(self, owner: bytes, now: int) -> list[Record]:
         with self._lock:
-            records = [Record(id, *self._entries[id]) for id in sorted(self._owned.get(owner, ()))]
-        return [record for record in records if record.expires_at > now]
+            found = [self._find(id) for id in self._owners.ids(owner)]
+        return sorted(record for record in found if record is not None and record.expires_at > now)
 
     def scan(self, after: bytes | None = None, limit: int = 1000) -> list[Record]:
-        with self._lock:
-            entries = self._entries.copy()
-        ids = heapq.nsmallest(limit, (id for id in entries if after is None or id > after))
-        return [Record(id, *entries[id]) for id in ids]
+        records: list[Record] = []
+        for table in self._tables[0 if after is None else after[0] :]:
+            with self._lock:
+                entries = table.copy()
+            ids = sorted(id for id in entries if after is None or id > after)
+            records += [_record(id, entries[id]) for id in ids[: limit - len(records)]]
+            if len(records) == limit:
+                break
+        return records
 
     def namespace(self, name: str) -> MemoryStore:
         with self._lock:
             return self._namespaces.setdefault(checked_name(name), MemoryStore(self._max_records))
 
+    def _find(self, id: bytes) -> Record | None:
+        entry = self._tables[id[0]].get(id)
+        return None if entry is None else _record(id, entry)
+
+    def _put(self, record: Record, old: _Indexed) -> None:
+        """Store the record, and enter it in each index in which it stood elsewhere before."""
+        id, version, expires_at, owner, payload = record
+        body = payload if owner is None else owner + payload
+        self._tables[id[0]][id] = _HEAD.pack(version, expires_at, 0 if owner is None else len(owner)) + body
+        ended_at, former = old
+        if owner != former:
+            self._owners.move(id, former, owner)
+        if expires_at // _SLOT != ended_at // _SLOT or (owner is None) != (former is None):
+            self._queue(owner).add(id, expires_at)
+
+    def _remove(self, record: Record) -> None:
+        """What the queues know of it stays, and is passed over when its time comes."""
+        del self._tables[record.id[0]][record.id]
+        self._owners.move(record.id, record.owner, None)
+        self._count -= 1
+
+    def _queue(self, owner: bytes | None) -> _Queue:
+        return self._anonymous if owner is None else self._owned
+
     def _make_room(self) -> None:
         """Drop the one record that a new one may replace."""
-        id = self._expiring.pop_before(self._now)
-        if id is None:
-            id = next(iter(self._anonymous), None)
-        if id is None:
+        record = self._expired() or self._next(self._anonymous, None)
+        if record is None:
             raise StoreUnavailable(
                 f"MemoryStore(max_records={self._max_records}) is full of sessions of people who are logged in."
             )
-        self._remove(id)
+        self._remove(record)
 
-    def _put(self, record: Record, old: _Entry | None) -> None:
-        """Store the record, and move it in each index in which it stood elsewhere as `old`."""
-        id, version, expires_at, owner, payload = record
-        self._entries[id] = (version, expires_at, owner, payload)
-        self._expiring.move(id, old[1] if old else None, expires_at)
-        if old and old[2] != owner:
-            self._disown(id, old[2])
-        if owner is None:
-            self._anonymous[id] = None
-            self._anonymous.move_to_end(id)
-        else:
-            self._owned.setdefault(owner, set()).add(id)
+    def _expired(self) -> Record | None:
+        """Some record whose whole slot is over."""
+        return self._next(self._anonymous, self._now) or self._next(self._owned, self._now)
 
-    def _remove(self, id: bytes) -> None:
-        _, expires_at, owner, _ = self._entries.pop(id)
-        self._expiring.move(id, expires_at, None)
-        self._disown(id, owner)
-
-    def _disown(self, id: bytes, owner: bytes | None) -> None:
-        if owner is None:
-            del self._anonymous[id]
-            return
-        ids = self._owned[owner]
-        ids.discard(id)
-        if not ids:
-            del self._owned[owner]
+    def _next(self, queue: _Queue, now: int | None) -> Record | None:
+        """Take out of this queue the next record that still belongs where it stands there."""
+        while (entry := queue.pop(now)) is not None:
+            slot, id = entry
+            record = self._find(id)
+            if record is not None and record.expires_at // _SLOT == slot and self._queue(record.owner) is queue:
+                return record
+        return None
 
 
-class _Minutes:
-    """Which ids expire in which minute, so that expired ones are found without a look at the others."""
+class _Queue:
+    """Ids by the slot of time in which they expire, and in each in the order in which they came.
+
+    Nothing is taken out when a record is changed or removed: whoever pops an id sees whether it still belongs there.
+    """
 
     def __init__(self) -> None:
-        self._ids: dict[int, set[bytes]] = {}
-        self._minutes: list[int] = []  # a heap of the keys of `_ids`
+        self._ids: dict[int, bytearray] = {}
+        self._slots: list[int] = []  # a heap of the keys of `_ids`
 
-    def move(self, id: bytes, old: int | None, new: int | None) -> None:
-        """The record expires at `new` (None: it is gone) and no more at `old` (None: it was not there)."""
-        before = None if old is None else old // 60
-        after = None if new is None else new // 60
-        if before == after:
-            return
-        if before is not None:
-            self._ids[before].discard(id)
-        if after is not None:
-            if after not in self._ids:
-                self._ids[after] = set()
-                heapq.heappush(self._minutes, after)
-            self._ids[after].add(id)
+    def add(self, id: bytes, expires_at: int) -> None:
+        slot = expires_at // _SLOT
+        if slot not in self._ids:
+            self._ids[slot] = bytearray()
+            heapq.heappush(self._slots, slot)
+        self._ids[slot] += id
 
-    def pop_before(self, now: int) -> bytes | None:
-        """Take out one id whose whole minute is over; None if there is none."""
-        while self._minutes and self._minutes[0] < now // 60:
-            ids = self._ids[self._minutes[0]]
+    def pop(self, now: int | None) -> tuple[int, bytes] | None:
+        """The next slot and id; with `now`, only if the whole slot is over by then."""
+        while self._slots and (now is None or self._slots[0] < now // _SLOT):
+            slot = self._slots[0]
+            ids = self._ids[slot]
             if ids:
-                return ids.pop()
-            del self._ids[heapq.heappop(self._minutes)]
+                id = bytes(ids[:_ID_LENGTH])
+                del ids[:_ID_LENGTH]
+                return slot, id
+            del self._ids[heapq.heappop(self._slots)]
         return None
+
+
+class _Owners:
+    """Which ids each owner has: one after the other, in one piece of bytes."""
+
+    def __init__(self) -> None:
+        self._tables: list[dict[bytes, bytes]] = [{} for _ in range(_TABLES)]
+
+    def ids(self, owner: bytes) -> list[bytes]:
+        ids = self._tables[owner[0]].get(owner, b"")
+        return [ids[start : start + _ID_LENGTH] for start in range(0, len(ids), _ID_LENGTH)]
+
+    def move(self, id: bytes, before: bytes | None, after: bytes | None) -> None:
+        """The id is not `before`'s any more but `after`'s."""
+        if before is not None:
+            left = b"".join(each for each in self.ids(before) if each != id)
+            if left:
+                self._tables[before[0]][before] = left
+            else:
+                del self._tables[before[0]][before]
+        if after is not None:
+            self._tables[after[0]][after] = self._tables[after[0]].get(after, b"") + id
+
+
+def _head(entry: bytes) -> tuple[int, _Indexed]:
+    """A record's version, and by what it stands in the indexes."""
+    version, expires_at, length = _HEAD.unpack_from(entry)
+    return version, (expires_at, entry[_HEAD.size : _HEAD.size + length] or None)
+
+
+def _record(id: bytes, entry: bytes) -> Record:
+    version, expires_at, length = _HEAD.unpack_from(entry)
+    start = _HEAD.size + length
+    return Record(id, version, expires_at, entry[_HEAD.size : start] or None, entry[start:])

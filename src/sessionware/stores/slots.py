@@ -12,6 +12,7 @@ A file in which no slot is valid holds no record: somebody is about to create it
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
@@ -23,47 +24,58 @@ SMALLEST_CAPACITY = 256
 _MAGIC = b"sw1\0"
 _FRAME = Struct(">4sII")  # magic, capacity, checksum of both
 _STATE = Struct(">IQqB16sI")  # checksum, version, expires_at, owner's length, owner, payload's length
-_HEAD = _FRAME.size + _STATE.size
+_WHOLE_HEAD = Struct(">4sIIIQqB16sI")  # both
+_HEAD = _WHOLE_HEAD.size
+_NO_CHECKSUM = crc32(b"\0\0\0\0")  # the checksum's own place counts as empty
 
 _READ = 8192
 
 
-class Slot(NamedTuple):
-    """A place in a file, and the state of the record that it holds, if it is whole."""
+class Claim(NamedTuple):
+    """A slot, and how new the state is that it claims to hold. The larger claim is the newer one."""
 
+    version: int
+    expires_at: int
     offset: int
     capacity: int
-    record: Record | None
 
 
-def read_slots(id: bytes, file: int) -> list[Slot]:
-    """The slots of an open file, up to its end or to one whose frame was not written to the end."""
-    content = _content(file)
-    slots, offset = [], 0
-    while offset + _FRAME.size <= len(content):
-        magic, capacity, checksum = _FRAME.unpack_from(content, offset)
-        if magic != _MAGIC or checksum != crc32(content[offset : offset + 8]):
-            break
-        slots.append(Slot(offset, capacity, _state(id, content, offset + _FRAME.size)))
-        offset += _HEAD + capacity
-    return slots
+class Slots:
+    """The slots of a record's file as they were read, looked at no closer than it takes to know which one counts."""
 
+    def __init__(self, id: bytes, content: bytes) -> None:
+        self._claims = sorted(_claims(content), reverse=True)
+        self._counts: Claim | None = None
+        self.record: Record | None = None
+        """The state that counts; None if no slot is whole."""
+        for claim in self._claims:
+            self.record = _state(id, content, claim.offset)
+            if self.record is not None:
+                self._counts = claim
+                break
 
-def current(slots: list[Slot]) -> Record | None:
-    """The record as it counts, or None."""
-    records = [slot.record for slot in slots if slot.record is not None]
-    return max(records, key=lambda record: (record.version, record.expires_at), default=None)
+    @classmethod
+    def read(cls, id: bytes, file: int) -> Slots:
+        """The slots of an open file."""
+        content = os.pread(file, _READ, 0)
+        if len(content) == _READ:
+            content += os.pread(file, os.fstat(file).st_size - _READ, _READ)
+        return cls(id, content)
 
+    @property
+    def is_torn(self) -> bool:
+        """Whether what claims to be the newest state is not whole: half written before a crash, or just now."""
+        return self._counts is None or self._counts is not self._claims[0]
 
-def place_for(record: Record, slots: list[Slot]) -> tuple[int, int]:
-    """Offset and capacity of the slot to write: the smallest that is large enough and does not count, or a new one."""
-    counts, needed = current(slots), len(record.payload)
-    free = [slot for slot in slots if slot.capacity >= needed and (slot.record is None or slot.record is not counts)]
-    if free:
-        slot = min(free, key=lambda slot: slot.capacity)
-        return slot.offset, slot.capacity
-    end = slots[-1].offset + _HEAD + slots[-1].capacity if slots else 0
-    return end, _capacity_for(needed)
+    def place_for(self, payload: bytes) -> tuple[int, int]:
+        """Offset and capacity of the slot to write: the smallest that will do and does not count, or a new one."""
+        free = [claim for claim in self._claims if claim.capacity >= len(payload) and claim is not self._counts]
+        if free:
+            claim = min(free, key=lambda claim: claim.capacity)
+            return claim.offset, claim.capacity
+        last = max(self._claims, key=lambda claim: claim.offset, default=None)
+        end = last.offset + _HEAD + last.capacity if last is not None else 0
+        return end, _capacity_for(len(payload))
 
 
 def packed(capacity: int, record: Record) -> bytes:
@@ -75,23 +87,30 @@ def packed(capacity: int, record: Record) -> bytes:
     return frame + _STATE.pack(checksum, *state) + record.payload
 
 
+def _claims(content: bytes) -> Iterator[Claim]:
+    """What the slots say of themselves, up to the end or to one whose frame was not written to the end."""
+    offset = 0
+    while offset + _FRAME.size <= len(content):
+        magic, capacity, checksum = _FRAME.unpack_from(content, offset)
+        if magic != _MAGIC or checksum != crc32(content[offset : offset + 8]):
+            return
+        state = content[offset + _FRAME.size : offset + _HEAD].ljust(_STATE.size, b"\0")
+        _, version, expires_at, _, _, _ = _STATE.unpack(state)
+        yield Claim(version, expires_at, offset, capacity)
+        offset += _HEAD + capacity
+
+
 def _state(id: bytes, content: bytes, offset: int) -> Record | None:
-    """The record as a slot has it, or None if the slot is torn."""
-    if offset + _STATE.size > len(content):
+    """The record as the slot here has it, or None if the slot is torn."""
+    if offset + _HEAD > len(content):
         return None
-    checksum, version, expires_at, owner_length, owner, length = _STATE.unpack_from(content, offset)
-    start = offset + _STATE.size
+    _, _, _, checksum, version, expires_at, owner_length, owner, length = _WHOLE_HEAD.unpack_from(content, offset)
+    start = offset + _HEAD
     payload = content[start : start + length]
-    if checksum != crc32(b"\0\0\0\0" + content[offset + 4 : start] + id + payload):
+    head = crc32(content[offset + _FRAME.size + 4 : start], _NO_CHECKSUM)
+    if checksum != crc32(payload, crc32(id, head)):
         return None
     return Record(id, version, expires_at, owner[:owner_length] if owner_length else None, payload)
-
-
-def _content(file: int) -> bytes:
-    content = os.pread(file, _READ, 0)
-    if len(content) < _READ:
-        return content
-    return content + os.pread(file, os.fstat(file).st_size - _READ, _READ)
 
 
 def _capacity_for(size: int) -> int:
