@@ -17,6 +17,7 @@ from typing import Any
 from .charts import charts
 from .figures import STORES, Micro
 from .scenarios import SCENARIOS
+from .targets import compared
 
 _MARKED = re.compile(r"(<!-- generated: performance -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -82,6 +83,8 @@ def micro_section(rows: list[Row]) -> str:
             _cost_table(micro),
             "### How many times the floor, and how many times faster than the peers",
             _ratio_table(micro),
+            "### What was aimed at",
+            table(["store", "scenario", "aim", "measured", ""], compared(micro)),
             "### The applications without sessions, whole request, µs",
             _bare_table(micro),
         )
