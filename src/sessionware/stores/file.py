@@ -101,9 +101,10 @@ class FileStore:
 
     @_medium
     def replace(self, record: Record) -> bool:
-        with self._locked(record.id) as file:
-            if file is None:
-                return False
+        file = self._open_locked(record.id)
+        if file is None:
+            return False
+        try:
             slots = Slots.read(record.id, file)
             old = slots.record
             if old is None or old.version != record.version - 1:
@@ -113,6 +114,8 @@ class FileStore:
             self._write(file, *slots.place_for(record.payload), record)
             if old.owner is not None and old.owner != record.owner:
                 self._remove_from_owner(old.owner, record.id)  # before anybody else can give the record back
+        finally:
+            os.close(file)
         return True
 
     @_medium
@@ -200,21 +203,31 @@ class FileStore:
 
     @contextmanager
     def _locked(self, id: bytes) -> Iterator[int | None]:
-        """The record's file, open and locked against other writers; None if there is none.
+        """The record's file, open and locked against other writers; None if there is none."""
+        file = self._open_locked(id)
+        try:
+            yield file
+        finally:
+            if file is not None:
+                os.close(file)
+
+    def _open_locked(self, id: bytes) -> int | None:
+        """The same, for the caller to close.
 
         Each call opens the file anew, and `flock` belongs to the open file, so it keeps threads apart as well.
         """
         try:
             file = os.open(self._file(id), os.O_RDWR)
         except FileNotFoundError:
-            yield None
-            return
+            return None
+        is_there = False
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            is_deleted = os.fstat(file).st_nlink == 0  # by whoever had the lock before
-            yield None if is_deleted else file
+            is_there = os.fstat(file).st_nlink > 0  # else it was deleted by whoever had the lock before
         finally:
-            os.close(file)
+            if not is_there:
+                os.close(file)
+        return file if is_there else None
 
     def _write(self, file: int, offset: int, capacity: int, record: Record) -> None:
         slot = packed(capacity, record)

@@ -91,11 +91,10 @@ def _claims(content: bytes) -> Iterator[Claim]:
     """What the slots say of themselves, up to the end or to one whose frame was not written to the end."""
     offset = 0
     while offset + _FRAME.size <= len(content):
-        magic, capacity, checksum = _FRAME.unpack_from(content, offset)
-        if magic != _MAGIC or checksum != crc32(content[offset : offset + 8]):
+        head = content[offset : offset + _HEAD].ljust(_HEAD, b"\0")
+        magic, capacity, checksum, _, version, expires_at, _, _, _ = _WHOLE_HEAD.unpack(head)
+        if magic != _MAGIC or checksum != crc32(head[:8]):
             return
-        state = content[offset + _FRAME.size : offset + _HEAD].ljust(_STATE.size, b"\0")
-        _, version, expires_at, _, _, _ = _STATE.unpack(state)
         yield Claim(version, expires_at, offset, capacity)
         offset += _HEAD + capacity
 
