@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import doctest
 import multiprocessing
-import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from broken_stores import CAUGHT_BY
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sessionware import StoreUnavailable
 from sessionware.stores.base import Record, Store
@@ -65,85 +62,6 @@ class TestFileStore(StoreContract):
 class TestFileNamespace(TestFileStore):
     def make_store(self) -> Store:
         return FileStore(self.path).namespace("sibling")
-
-
-class Model:
-    """The contract in its plainest form, for one thread."""
-
-    def __init__(self) -> None:
-        self.records: dict[bytes, Record] = {}
-
-    def create(self, record: Record) -> bool:
-        return self.records.setdefault(record.id, record) is record
-
-    def load(self, id: bytes, now: int) -> Record | None:
-        record = self.records.get(id)
-        return record if record and record.expires_at > now else None
-
-    def replace(self, record: Record) -> bool:
-        old = self.records.get(record.id)
-        if old and old.version == record.version - 1:
-            self.records[record.id] = record
-            return True
-        return False
-
-    def touch(self, id: bytes, version: int, expires_at: int) -> None:
-        record = self.records.get(id)
-        if record and record.version == version:
-            self.records[id] = record._replace(expires_at=max(expires_at, record.expires_at))
-
-    def delete(self, id: bytes) -> bool:
-        return self.records.pop(id, None) is not None
-
-    def owned_by(self, owner: bytes, now: int) -> list[Record]:
-        return [record for record in self.scan() if record.owner == owner and record.expires_at > now]
-
-    def scan(self) -> list[Record]:
-        return sorted(self.records.values())
-
-    def check_prune(self, before: list[Record], removed: int, now: int, limit: int) -> None:
-        """After a prune: only expired records went, and those that were two hours late did, up to the limit."""
-        gone = set(before) - set(self.scan())
-        late = [record for record in self.scan() if record.expires_at <= now - 7200]
-        assert len(gone) == removed <= limit
-        assert all(record.expires_at <= now for record in gone)
-        assert not late or removed == limit
-
-
-ids = st.sampled_from([b"1" * 16, b"2" * 16, b"3" * 16])
-versions = st.integers(1, 3)
-times = st.integers(0, 20_000)
-owners = st.sampled_from([b"a" * 16, b"b" * 16])
-records = st.builds(Record, ids, versions, times, st.none() | owners, st.binary(max_size=3))
-steps = st.one_of(
-    st.tuples(st.just("create"), records),
-    st.tuples(st.just("load"), ids, times),
-    st.tuples(st.just("replace"), records),
-    st.tuples(st.just("touch"), ids, versions, times),
-    st.tuples(st.just("delete"), ids),
-    st.tuples(st.just("owned_by"), owners, times),
-    st.tuples(st.just("prune"), times, st.integers(1, 3)),
-)
-
-
-@pytest.mark.parametrize(
-    "make_store", [lambda path: MemoryStore(), SQLiteStore, FileStore], ids=["memory", "sqlite", "file"]
-)
-@given(calls=st.lists(steps, min_size=10, max_size=40))
-def test_any_sequence_of_calls_does_what_the_contract_says(make_store: Any, calls: list[Any]) -> None:
-    """Whatever is called in whatever order, answers and contents are those of a plain dict."""
-    with tempfile.TemporaryDirectory() as directory:
-        store = make_store(Path(directory) / "sessions.db")
-        model = Model()
-        for name, *arguments in calls:
-            answer = getattr(store, name)(*arguments)
-            if name == "prune":
-                before = model.scan()
-                model.records = {record.id: record for record in store.scan()}
-                model.check_prune(before, answer, *arguments)
-            else:
-                assert answer == getattr(model, name)(*arguments)
-            assert store.scan() == model.scan()
 
 
 @pytest.mark.parametrize("make_store", [SQLiteStore, FileStore])
