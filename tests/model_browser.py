@@ -189,7 +189,7 @@ class Edits:
 
     @property
     def is_empty(self) -> bool:
-        return self.now == self.base
+        return self.now == self.base and not self.is_cleared
 
     @property
     def names(self) -> set[str]:
@@ -410,7 +410,7 @@ class Expected:
         if self.cell and self.seen:
             if wishes.needs_token or wishes.remember is not None or not self.edits.is_empty:
                 self._replace(self.cell, self.seen)
-        elif wishes.login or wishes.creates or not self.edits.is_empty:
+        elif wishes.login or wishes.creates or self.edits.now:
             self._create()
         self.wishes.login = None
 
@@ -467,7 +467,7 @@ class Expected:
                 issued.is_outdated |= issued.cell is cell
         if sends_token:
             self.issues = state.token
-        elif self.wishes.remember is not None and self.issues is None and self.issued:
+        elif self.issues is None and self.issued and (self.wishes.remember is not None or self.has_stale_cookie):
             self.issues = self.issued.token
         self.standing, self.cell, self.seen = Standing.STORED, cell, state
         self.edits, self.wishes = Edits(state.data), Wishes(login=self.wishes.login)
@@ -516,11 +516,12 @@ class Expected:
         cell, seen = self.cell, self.seen
         if cell and seen and self.issues:
             return SetsCookie(cell, self.issues, self._max_age(seen))
-        if cell and cell.state and seen and self.issued and self.issued.key != self.ring[0]:
-            # An old secret sealed the cookie. A token that was replaced meanwhile must not push out the newer one.
-            is_current = cell.state.token is self.issued.token
-            return SetsCookie(cell, self.issued.token, self._max_age(seen)) if is_current else None
         return RemovesCookie() if self.expires_cookie else None
+
+    @property
+    def has_stale_cookie(self) -> bool:
+        """Whether an old secret sealed the cookie that opened the session."""
+        return self.issued is not None and self.issued.key != self.ring[0] and self.is_confirmed
 
     def _max_age(self, state: State) -> int | None:
         if state.idle is not None or state.deadline is None:
@@ -528,16 +529,17 @@ class Expected:
         return max(state.deadline - self.world.now, 0)
 
     def _keep_alive(self) -> None:
-        """Rule 1: a session that was only read lives on; one that an old secret sealed is sealed anew."""
+        """Rule 1: a session that was only read lives on; both it and its cookie are sealed anew if either needs it."""
         cell, seen, now = self.cell, self.seen, self.world.now
         if cell is None or seen is None or self.has_written:
             return
-        if seen.key != self.ring[0]:
+        if seen.key != self.ring[0] or self.has_stale_cookie:
             fresh = self._fresh(cell, seen)
             if fresh is None or fresh.token is None or fresh.epoch != seen.epoch:
                 self._begin(Standing.DETACHED)
             else:
-                cell.keeps(replace(fresh, key=self.ring[0], version=fresh.version + 1, expires_at=fresh.ends_at(now)))
+                state = replace(fresh, key=self.ring[0], version=fresh.version + 1)
+                self._saved(cell, state, sends_token=False)
             return
         ends_at, state = seen.ends_at(now), cell.state
         interval = 1 if seen.idle is None else min(seen.idle // 20, HOUR)

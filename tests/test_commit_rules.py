@@ -82,6 +82,21 @@ def test_rule_01_empty_and_new_is_not_stored(site):
     assert (site.store.taken(), visit.set_cookies) == ([], [])
 
 
+def test_rule_01_login_that_is_followed_by_a_write_lives_as_long_as_any(site):
+    """The hour of a first visit is for visitors who have not come back yet, not for somebody who logged in."""
+    browser = site.browser()
+
+    def view(session):
+        session.username = "ada"
+        session.commit()
+        session["a"] = 1
+
+    browser.visit(view)
+    site.clock.tick(2 * 3600)
+
+    assert browser.visit(lambda session: session.username).result == "ada"
+
+
 # Rule 2 -----------------------------------------------------------------------------------------------------------
 
 
@@ -212,6 +227,29 @@ def test_rule_02_gives_up_with_503_and_keeps_what_was_stored(site, browser, monk
     assert visit.response.status_int == 503
     assert site.told("conflict")
     assert browser.read() == {"n": 1}
+
+
+def test_rule_02_clear_of_an_empty_session_takes_what_was_added_meanwhile(site):
+    """Also if there was nothing to clear when the request looked."""
+    browser = site.browser()
+    browser.visit(lambda session: session.csrf_token)
+    slow = browser.tab()
+
+    def view(session):
+        assert session.copy() == {}
+        browser.visit(lambda other: other.update(added=1))
+        session.clear()
+
+    slow.visit(view)
+
+    assert browser.read() == {}
+
+
+def test_rule_02_clear_of_a_session_that_does_not_exist_makes_none(site):
+    """There is nothing to take away, and nothing to store."""
+    visit = site.browser().visit(lambda session: session.clear())
+
+    assert (visit.set_cookies, site.store.records) == ([], [])
 
 
 # Rule 3 -----------------------------------------------------------------------------------------------------------

@@ -247,3 +247,34 @@ def test_resealing_happens_once(clock):
 
     assert [len(visit.set_cookies) for visit in visits] == [1, 0]
     assert rotated.store.calls == ["load", "replace", "load"]
+
+
+@pytest.mark.parametrize("is_sealed_anew", [True, False])
+@pytest.mark.parametrize("status", ["200 OK", "500 Oops"])
+def test_response_under_way_does_not_send_the_token_from_before_a_login(clock, is_sealed_anew, status):
+    """Whether it fails or not, and whether another tab has sealed the record anew already."""
+    store = MemoryStore()
+    browser = Site(store, clock).browser()
+    browser.visit(lambda session: session.update(n=1))
+    rotated = Site(store, clock, secret=[NEW, SECRET])
+    slow, quick = (Browser(rotated, browser.client.cookiejar) for _ in range(2))
+    if is_sealed_anew:
+        quick.visit(lambda session: session["n"])
+
+    def view(session):
+        assert session["n"] == 1
+        quick.visit(lambda other: setattr(other, "username", "ada"))
+
+    assert slow.visit(view, status=status).set_cookies == []
+
+
+def test_cookie_of_a_record_that_was_sealed_anew_is_sealed_anew(clock):
+    """A browser that comes with the old cookie later gets the new one, though nothing else is left to do."""
+    store = MemoryStore()
+    browser = Site(store, clock).browser()
+    browser.visit(lambda session: session.update(n=1))
+    rotated = Site(store, clock, secret=[NEW, SECRET])
+    first, second = (Browser(rotated, browser.client.cookiejar) for _ in range(2))
+    first.visit(lambda session: session["n"])
+
+    assert [len(second.visit(lambda session: session["n"]).set_cookies) for _ in range(2)] == [1, 0]

@@ -439,6 +439,11 @@ class BrowserMachine(OnDisk):
         request.real.close()
         self.check_events()
 
+    @rule(number=BROWSERS, acts=ACT_LISTS, raises=st.booleans())
+    def stumble(self, number: int, acts: list[Act], raises: bool) -> None:
+        """A whole request that fails."""
+        self.fail(self.begin(number, False, acts), raises)
+
     @rule(number=BROWSERS, visit=VISITS)
     def visit(self, number: int, visit: Visit) -> None:
         """A whole request."""

@@ -128,8 +128,8 @@ class Changes:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the data is what was loaded, once `collect` was called."""
-        return self._now is self._base or self._now == self._base
+        """Whether the data is what was loaded, whatever others may add, once `collect` was called."""
+        return not self._cleared and (self._now is self._base or self._now == self._base)
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -175,7 +175,9 @@ class Records:
         return None
 
     def _successor(self, current: Stored, envelope: Envelope, now: int, lives: int | None) -> Stored:
-        (id, version, _, owner, _), before, is_stale = current
+        (id, version, lived_until, owner, _), before, is_stale = current
+        if lives is not None:
+            lives = max(lives, lived_until - now)  # a login or a touch has granted it that long
         if is_stale or envelope.username != before.username or envelope.user_id != before.user_id:
             owner = self.owner(envelope.username, envelope.user_id)
         return self._sealed(id, version + 1, owner, envelope, now, lives)

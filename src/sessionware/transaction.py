@@ -64,6 +64,7 @@ class Transaction:
     _other: Stored | None = None
     """A record that is not, or no longer, worked on: the one that this request is detached from, or lost."""
     _ticket: Ticket | None = None
+    _is_stale_ticket = False
     _new_id: bytes | None = None
     _drops_base = False
     _is_confirmed = False
@@ -108,6 +109,7 @@ class Transaction:
         if self.standing is Standing.STORED and stored is not None:
             self.stored, self._is_confirmed = stored, True
             self._changes = Changes(stored.envelope.data)
+            self._is_stale_ticket = self._ticket is not None and self._ticket.is_stale
         else:
             self._other = stored
             self._changes = Changes(_NO_DATA)
@@ -201,7 +203,7 @@ class Transaction:
         """Go on as a request without a session; a cookie that the browser has is to be taken away."""
         self._begin(Standing.NEW)
         self._new_id, self._other, self._issues = None, None, None
-        self._drops_base = self._is_confirmed = False
+        self._drops_base = self._is_confirmed = self._is_stale_ticket = False
         self._expires_cookie = self._ticket is not None
 
     # Saving
@@ -258,8 +260,6 @@ class Transaction:
         """What the response has to tell the browser, as things are by now."""
         if self._issues is not None and self.stored is not None:
             return Outcome(self._issues, self._max_age(self.stored.envelope))
-        if self.stored is not None and self._ticket is not None and self._ticket.is_stale:
-            return Outcome(self._ticket, self._max_age(self.stored.envelope))
         return Outcome(expires=True) if self._expires_cookie else _NOTHING
 
     def _max_age(self, envelope: Envelope) -> int | None:
@@ -272,7 +272,7 @@ class Transaction:
         if self.stored is not None:
             if self.intents is not NO_INTENTS or not self._changes.is_empty:
                 self._replace(self.stored)
-        elif self.intents.login or self.intents.creates or not self._changes.is_empty:
+        elif self.intents.login or self.intents.creates or len(self._changes):
             self._create()
 
     def _create(self) -> None:
@@ -323,8 +323,8 @@ class Transaction:
         if token is not None:
             # Rule 6: a token that was written is always sent, whatever becomes of the rest of the request.
             self._issues = Ticket(stored.record.id, token)
-        elif self.intents.remember is not None and self._issues is None:
-            self._issues = self._ticket
+        elif self.intents.remember is not None or self._is_stale_ticket:
+            self._issues = self._issues or self._ticket  # again: the record had this token until this very moment
         self._changes.settle(stored.envelope.data)
         self.intents = Intents(login=self.intents.login) if self.intents.login is not None else NO_INTENTS
         self._drops_base, self._has_written = False, True
@@ -355,16 +355,19 @@ class Transaction:
                 self._end_record(id)
 
     def _keep_alive(self, stored: Stored) -> None:
-        """Let a session that was only read live on (rule 1), or seal it anew if an old secret sealed it.
+        """Let a session that was only read live on (rule 1); if an old secret sealed it or its cookie, seal both anew.
 
         A failure is an event and not an error, for the visitor has got what was asked for.
         """
         records, (record, envelope, is_stale) = self.settings.records, stored
         expires_at = envelope.expires_at(now := records.now())
         try:
-            if is_stale:
-                if isinstance(records.replace(stored, lambda fresh: fresh, now), Lost):
-                    self._begin(Standing.DETACHED)  # its token is not to be sent again: there is a newer one
+            if is_stale or self._is_stale_ticket:
+                sealed_anew = records.replace(stored, lambda fresh: fresh, now)
+                if isinstance(sealed_anew, Lost):
+                    self._begin(Standing.DETACHED)
+                else:
+                    self._saved(sealed_anew, None)
             elif expires_at - record.expires_at >= touch_interval(envelope.idle):
                 records.touch(stored, expires_at)
         except StoreError as error:
@@ -385,7 +388,6 @@ class Transaction:
         self.settings.events.tell("write_discarded", session_id=handle, keys=keys, detail=why)
 
     def _note(self, error: StoreError) -> None:
-        """Keep in mind that the application met the store's failure."""
         self.outage = error
         if isinstance(error, StoreUnavailable):
             self.settings.events.tell("store_unavailable", detail=str(error))
