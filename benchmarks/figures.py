@@ -12,6 +12,9 @@ _DEFAULTS = {
     "django": {"memory": "django-locmem", "file": "django-file", "sqlite": "django-db"},
 }
 
+#: They answer reads from their process's memory, whatever store is behind.
+_CACHES = {"django-cached-db"}
+
 Row = dict[str, Any]
 
 
@@ -52,8 +55,9 @@ class Micro:
         return self._least("floor", store, "D" if letter == "M" else letter, "cost_us")
 
     def fastest(self, store: str, letter: str) -> Row | None:
-        """The fastest peer in any configuration, of those whose cost stands out from the noise at all."""
-        certain = [row for row in self._at("peer", store, letter) if row["cost_spread_us"][0] > 0]
+        """The fastest peer in any configuration that asks the store, of those whose cost stands out from the noise."""
+        asking = [row for row in self._at("peer", store, letter) if row["subject"] not in _CACHES]
+        certain = [row for row in asking if row["cost_spread_us"][0] > 0]
         return min(certain, key=lambda row: float(row["cost_us"]), default=None)
 
     def default_of(self, family: str, store: str, letter: str) -> float | None:

@@ -52,8 +52,8 @@ def compared(micro: Micro) -> Iterator[tuple[str, str, str, str, str]]:
 def _cost_of(micro: Micro, rival: str, scenario: str) -> float | None:
     if rival != "fastest":
         return micro.default_of(rival, "sqlite", scenario)
-    asks = [row for name in micro.names("peer") if name != "django-cached-db" and (row := micro.row(name, scenario))]
-    return min((row["cost_us"] for row in asks if row["store"] == "sqlite" and row["cost_us"] > 0), default=None)
+    row = micro.fastest("sqlite", scenario)
+    return None if row is None else float(row["cost_us"])
 
 
 def _verdict(value: float, limit: float) -> str:
