@@ -273,6 +273,26 @@ class OwnedByIsInAnyOrder(MemoryStore):
         return super().owned_by(owner, now)[::-1]
 
 
+class OwnedByGoesByTime(MemoryStore):
+    def owned_by(self, owner: bytes, now: int) -> list[Record]:
+        return sorted(super().owned_by(owner, now), key=lambda record: record.expires_at)
+
+
+class NamespacesRunTogether(MemoryStore):
+    """Joins the names by what may stand in a name."""
+
+    prefix = ""
+    root: dict[str, MemoryStore]
+
+    def namespace(self, name: str) -> MemoryStore:
+        super().namespace(name)
+        root = self.__dict__.setdefault("root", {})
+        full = f"{self.prefix}{name}"
+        sibling = root.setdefault(full, type(self)())
+        sibling.prefix, sibling.root = f"{full}__", root  # type: ignore[attr-defined]
+        return sibling
+
+
 class ScanRepeatsTheLast(MemoryStore):
     def scan(self, after: bytes | None = None, limit: int = 1000) -> list[Record]:
         return [record for record in super().scan() if after is None or record.id >= after][:limit]
@@ -556,6 +576,7 @@ CAUGHT_BY = [
     (PruneCountsWhatWasDeleted, "prune_knows_what_delete_did"),
     (PruneGoesOnWhereItWas, "prune_works_again_and_again"),
     (OwnedByShowsExpired, "owned_by_leaves_out_expired_records"),
+    (OwnedByGoesByTime, "owned_by_lists_one_owner_in_id_order"),
     (OwnedByIsInAnyOrder, "owned_by_lists_one_owner_in_id_order"),
     (OwnerIndexBeforeTheRecord, "replace_race_leaves_the_record_to_the_winners_owner"),
     (OwnerIndexOutlivesTheRecord, "replace_race_with_delete_brings_nothing_back"),
@@ -574,6 +595,8 @@ CAUGHT_BY = [
     (ScanCountsPages, "scan_page_by_page_visits_every_record_once"),
     (NamespaceIsTheStore, "a_namespace_keeps_its_records_apart"),
     (NamespaceIsForgotten, "a_namespace_of_the_same_name_has_the_same_records"),
+    (ScanRepeatsTheLast, "scan_while_others_write_visits_what_stays_once"),
+    (NamespacesRunTogether, "a_namespace_in_a_namespace_is_apart"),
     (NamespacesAreFlat, "a_namespace_in_a_namespace_is_apart"),
     (NamespaceChecksThenActs, "a_namespace_that_several_ask_for_at_once_is_one"),
     (NamespaceTakesAnyName, "a_namespace_is_named_like_an_identifier"),

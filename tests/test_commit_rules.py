@@ -857,6 +857,16 @@ def test_rule_12_503_to_head_has_no_body(site, browser):
     assert (visit.response.status_int, visit.response.body) == (503, b"")
 
 
+def test_rule_12_store_that_takes_no_record_is_an_outage(site):
+    """A `create` that always says no, as a wrong store's may, does not keep the request going for ever."""
+    site.store.create = lambda record: False
+
+    visit = site.browser().visit(lambda session: session.update(n=1))
+
+    assert (visit.response.status_int, visit.set_cookies) == (503, [])
+    assert "create() is wrong" in site.told("store_unavailable")[0].detail
+
+
 # Rule 13 ----------------------------------------------------------------------------------------------------------
 
 FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}

@@ -238,3 +238,9 @@ def test_directory_that_is_gone_is_an_outage(store, tmp_path):
     for act in (lambda: store.create(record()), lambda: store.scan(), lambda: store.prune(0)):
         with pytest.raises(StoreUnavailable):
             act()
+
+
+def test_no_path_is_a_mistake():
+    """An empty text, as from an environment variable that is not set, is not the current directory."""
+    with pytest.raises(ConfigError, match="would be the current directory"):
+        FileStore("")

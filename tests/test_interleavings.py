@@ -111,19 +111,23 @@ def test_what_an_application_catches_is_not_the_checker():
     assert explore(scenario).bad == 0
 
 
-def test_view_that_raises_is_answered_by_the_server():
-    """An exception of the application is a 500, with nothing saved."""
+def test_mistake_in_a_view_is_not_taken_for_a_good_order():
+    """What a view raises rises, unless it is one of sessionware's own errors, for which a server answers 500."""
+    with pytest.raises(ZeroDivisionError):
+        explore(Scenario("mistake", "", (Request("view", lambda environ: 1 / 0),), lambda end: True))
 
-    def fails(environ):
-        get_session(environ)["x"] = 1
-        raise KeyError("x")
-
-    requests = (Request("fail", fails), Request("read", lambda environ: get_session(environ).copy()))
-    scenario = Scenario(
-        "raises", "", requests, lambda end: (end.reply("fail").status, end.reply("read").result) == (500, {})
-    )
-
+    late = Request("late", lambda environ: None, late=lambda environ: get_session(environ).invalidate())
+    scenario = Scenario("too late", "", (late,), lambda end: end.reply("late").status == 200)
     assert explore(scenario).bad == 0
+
+
+def test_names_are_handles():
+    """Two requests of one name, and a name that no request has, are mistakes that are told."""
+    visit = visits(1).requests[0]
+    with pytest.raises(ValueError, match="same name: visit 0, visit 0"):
+        Scenario("twins", "", (visit, visit), lambda end: True)
+    with pytest.raises(ValueError, match="no request is called 'visit 7'; there are visit 0"):
+        explore(Scenario("typo", "", (visit,), lambda end: end.reply("visit 7").status == 200))
 
 
 def test_command_prints_every_scenario(capsys):

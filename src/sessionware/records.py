@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from .envelope import Envelope, EnvelopeSealer, Unreadable
-from .errors import ConfigError, SessionConflict, SessionTooLarge, StoreError
+from .errors import ConfigError, SessionConflict, SessionTooLarge, StoreError, StoreUnavailable
 from .events import Events
 from .keyring import Keyring
 from .stores.base import Record, Store
@@ -27,6 +27,9 @@ GRACE = 60
 
 #: Seconds of real time for which a save is tried again while other requests keep changing the session.
 PATIENCE = 2.0
+
+#: So many ids that are taken are no coincidence.
+_NEW_IDS = 8
 
 #: One in so many creations prunes, and so many records at most.
 PRUNE_EVERY = PRUNE_LIMIT = 100
@@ -93,12 +96,13 @@ class Records:
         `lives` as for `replace`. Raises `StoreUnavailable` and `SessionTooLarge`.
         """
         owner = self.owner(envelope.username, envelope.user_id)
-        while True:
+        for _attempt in range(_NEW_IDS):
             stored = self._sealed(id, 1, owner, envelope, now, lives)
             if self.store.create(stored.record):
                 self._prune_sometimes()
                 return stored
             id = new_id()
+        raise StoreUnavailable(f"The store says of {_NEW_IDS} random ids that they are taken: its create() is wrong.")
 
     def replace(
         self, base: Stored, edit: Callable[[Envelope], Envelope], now: int, *, lives: int | None = None

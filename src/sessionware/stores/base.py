@@ -75,6 +75,8 @@ class Store(Protocol):
     def namespace(self, name: str) -> Store:
         """A sibling store on the same medium whose records are apart from this one's. The same name, the same records.
 
+        A namespace has namespaces of its own; `a` in `a` is another one than `a`, and than `a_a`.
+
         `name` is 1 to 32 lower-case letters, digits and `_`, beginning with a letter; else `ConfigError`.
         """
 

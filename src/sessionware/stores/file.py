@@ -66,6 +66,10 @@ class FileStore:
     def __init__(self, path: str | os.PathLike[str], *, fsync: bool = False) -> None:
         if fcntl is None:
             raise ConfigError("FileStore needs the file locks of Linux or macOS. Use SQLiteStore(path) here.")
+        if not os.fspath(path):
+            raise ConfigError(
+                "FileStore('') would be the current directory: give the path of a directory for it alone."
+            )
         self._path = _made(Path(path).absolute())
         self._directory = str(self._path) + "/"
         self._fsync = fsync

@@ -103,4 +103,7 @@ class Ending:
         return [each.reply for each in self._progress if each.reply is not None]
 
     def _number(self, name: str) -> int:
-        return next(number for number, request in enumerate(self.requests) if request.name == name)
+        names = [request.name for request in self.requests]
+        if name not in names:
+            raise ValueError(f"no request is called {name!r}; there are {', '.join(names)}")
+        return names.index(name)

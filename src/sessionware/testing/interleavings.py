@@ -48,6 +48,11 @@ class Scenario:
     """How many calls fail in each order, at every place: before they have done their work, or right after it."""
     timeouts: Timeouts = Timeouts()
 
+    def __post_init__(self) -> None:
+        names = [request.name for request in self.requests]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two requests of {self.name!r} have the same name: {', '.join(names)}")
+
 
 class Verdict(NamedTuple):
     """How many orders there are, in how many of them the promise was broken, and the first of those."""

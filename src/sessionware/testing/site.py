@@ -18,6 +18,7 @@ from .. import records, ticket
 from ..auth.login import Auth
 from ..auth.users import User
 from ..cookie import Cookie
+from ..errors import SessionwareError
 from ..events import Event
 from ..keyring import Keyring
 from ..middleware import SessionMiddleware
@@ -152,7 +153,7 @@ class Site:
             response.take(self._middleware(environ, response.start))
         except Waits as waits:
             call = waits.call
-        except Exception:  # a server answers 500 for the application
+        except SessionwareError:  # a server answers 500 for it; anything else is a mistake in the view, and rises
             response.fail()
         return Progress(call, response.reply, tuple(self._events))
 

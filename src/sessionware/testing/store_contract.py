@@ -262,10 +262,14 @@ class StoreContract(StoreRaces):
     def test_owned_by_lists_one_owner_in_id_order(self) -> None:
         """All records of this owner, in id order."""
         owners = {3: ALICE, 200: ALICE, 1: ALICE, 2: BOB, 4: None}
-        store = self._with(*(a_record(number, owner=owner) for number, owner in owners.items()))
+        records = {
+            number: a_record(number, owner=owner, expires_at=NOW + HOUR - number, payload=b"%d" % (300 - number))
+            for number, owner in owners.items()
+        }
+        store = self._with(*records.values())
 
-        assert store.owned_by(ALICE, NOW) == [a_record(number, owner=ALICE) for number in (1, 3, 200)]
-        assert store.owned_by(BOB, NOW) == [a_record(2, owner=BOB)]
+        assert store.owned_by(ALICE, NOW) == [records[1], records[3], records[200]]
+        assert store.owned_by(BOB, NOW) == [records[2]]
         assert store.owned_by(b"nobody".ljust(16, b"\0"), NOW) == []
 
     def test_owned_by_leaves_out_expired_records(self) -> None:
@@ -310,6 +314,7 @@ class StoreContract(StoreRaces):
         visited: list[Record] = []
         while page := store.scan(after=visited[-1].id if visited else None, limit=3):
             assert len(page) <= 3
+            assert page[0] not in visited
             visited += page
             store.delete(page[0].id)
             store.delete(page[-1].id)
@@ -346,9 +351,11 @@ class StoreContract(StoreRaces):
         """Apart from this one's, also where this one is a namespace itself; and names do not run together."""
         store = self.make_store()
         store.namespace("a").create(a_record())
+        siblings = [store.namespace("a").namespace("a")]
+        siblings += [store.namespace(name) for name in ("aa", "a_a", "a__a", "a_in_a", "in_a", "a_", "a__")]
 
-        for sibling in (store.namespace("a").namespace("a"), store.namespace("a_a"), store.namespace("aa")):
-            assert sibling.create(a_record()) is True
+        for sibling in siblings:
+            assert sibling.create(a_record()) is True, "two namespaces of different names share their records"
 
     def test_a_namespace_is_named_like_an_identifier(self) -> None:
         """1 to 32 lower-case letters, digits and `_`, beginning with a letter; else `ConfigError`."""

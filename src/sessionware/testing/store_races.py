@@ -274,6 +274,7 @@ def _walk(store: Store) -> list[bytes]:
     """The ids that a scan visits, in small pages."""
     visited: list[bytes] = []
     while page := store.scan(visited[-1] if visited else None, 4):
+        assert not visited or page[0].id > visited[-1], "a page begins behind the id that it was asked to begin behind"
         visited += [each.id for each in page]
     return visited
 
