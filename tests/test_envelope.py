@@ -221,13 +221,18 @@ def test_format_that_is_written_too_early_is_left_alone_by_older_releases(clock)
     assert browser.visit(lambda session: session.username).result == "ada"
 
 
-def test_reader_that_loses_to_a_login_does_not_send_its_old_token_again(clock):
-    """The cookie that it would seal anew is not the newest any more: sent late, it would log the browser out."""
+def tabs_of_a_rotated_site(clock):
+    """The site under a new secret, and two tabs whose cookie and session the old one sealed."""
     store = MemoryStore()
     browser = Site(store, clock).browser()
     browser.visit(lambda session: session.update(n=1))
     rotated = Site(store, clock, secret=[NEW, SECRET])
-    slow, quick = (Browser(rotated, browser.client.cookiejar) for _ in range(2))
+    return rotated, *(Browser(rotated, browser.client.cookiejar) for _ in range(2))
+
+
+def test_reader_that_loses_to_a_login_does_not_send_its_old_token_again(clock):
+    """The cookie that it would seal anew is not the newest any more: sent late, it would log the browser out."""
+    rotated, slow, quick = tabs_of_a_rotated_site(clock)
     rotated.store.before["replace"] = lambda: quick.visit(lambda session: setattr(session, "username", "ada"))
 
     visit = slow.visit(lambda session: session["n"])
@@ -253,11 +258,7 @@ def test_resealing_happens_once(clock):
 @pytest.mark.parametrize("status", ["200 OK", "500 Oops"])
 def test_response_under_way_does_not_send_the_token_from_before_a_login(clock, is_sealed_anew, status):
     """Whether it fails or not, and whether another tab has sealed the record anew already."""
-    store = MemoryStore()
-    browser = Site(store, clock).browser()
-    browser.visit(lambda session: session.update(n=1))
-    rotated = Site(store, clock, secret=[NEW, SECRET])
-    slow, quick = (Browser(rotated, browser.client.cookiejar) for _ in range(2))
+    _, slow, quick = tabs_of_a_rotated_site(clock)
     if is_sealed_anew:
         quick.visit(lambda session: session["n"])
 
@@ -270,11 +271,7 @@ def test_response_under_way_does_not_send_the_token_from_before_a_login(clock, i
 
 def test_cookie_of_a_record_that_was_sealed_anew_is_sealed_anew(clock):
     """A browser that comes with the old cookie later gets the new one, though nothing else is left to do."""
-    store = MemoryStore()
-    browser = Site(store, clock).browser()
-    browser.visit(lambda session: session.update(n=1))
-    rotated = Site(store, clock, secret=[NEW, SECRET])
-    first, second = (Browser(rotated, browser.client.cookiejar) for _ in range(2))
+    _, first, second = tabs_of_a_rotated_site(clock)
     first.visit(lambda session: session["n"])
 
     assert [len(second.visit(lambda session: session["n"]).set_cookies) for _ in range(2)] == [1, 0]

@@ -37,6 +37,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Page, sync_playwright
 from prerequisites import require
+from servers import end_process
 
 from sessionware import Event, MemoryStore, SessionMiddleware, get_session
 
@@ -242,12 +243,7 @@ def _process(command: list[str], port: int, cwd: Path | None = None) -> Iterator
         _wait_for(process, port)
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process)
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:

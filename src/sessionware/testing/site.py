@@ -143,7 +143,7 @@ class Site:
         return self.now
 
     def _run(self, request: Request, cookie: str, answers: tuple[Any, ...]) -> Progress:
-        self._stage.answers = answers
+        self._stage.rewind(answers)
         self._events.clear()
         ticket.random_bytes = _stream(f"{self._phase} {request.name}")
         environ = _environ(request, cookie) | {"testing.auth": self._auth, "testing.users": self._stage}

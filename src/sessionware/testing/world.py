@@ -38,13 +38,8 @@ class Stage:
         self._answers: list[Any] = []
         self._waits: Waits | None = None
 
-    @property
-    def answers(self) -> tuple[Any, ...]:
-        """What is still to be answered."""
-        return tuple(self._answers)
-
-    @answers.setter
-    def answers(self, answers: tuple[Any, ...]) -> None:
+    def rewind(self, answers: tuple[Any, ...]) -> None:
+        """Begin anew; these are the answers so far."""
         self._answers, self._waits = list(answers), None
 
     def __getattr__(self, name: str) -> Any:
