@@ -29,7 +29,8 @@ LAYERS = """
     session  reply
     transaction
     standing
-    cookie  intents  settings
+    settings
+    cookie  intents
     records
     stores
     stores.memory  stores.sqlite  stores.file

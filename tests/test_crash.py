@@ -84,8 +84,8 @@ class InPlace(FileStore):
 
     def _write(self, file: int, offset: int, capacity: int, record: Record) -> None:
         counts = Slots.read(record.id, file)._counts
-        if counts is not None and counts.capacity >= len(record.payload):
-            offset, capacity = counts.offset, counts.capacity
+        if counts is not None and counts[3] >= len(record.payload):
+            _, _, offset, capacity = counts
         super()._write(file, offset, capacity, record)
 
 

@@ -70,9 +70,9 @@ def test_damaged_record_is_told_deleted_and_no_session(site, browser, damage):
 def test_record_that_opens_onto_something_else_is_told_and_deleted(site, browser, content):
     """Sealed by the right secret, for this record, and still no session: as corrupt as any other."""
     record = site.store.records[0]
-    sealer = Keyring(SECRET).sealer("record")
+    sealer = Keyring(SECRET).tagged_sealer("record", b"\x01")
     context = b"\x01" + record.id + record.version.to_bytes(8, "big") + record.owner
-    change(site, payload=b"\x01" + sealer.seal_tagged(encode(content), context))
+    change(site, payload=sealer.seal(encode(content), context))
 
     assert browser.visit(lambda session: session.username).result is None
     assert site.store.records == []

@@ -43,14 +43,15 @@ def test_random_secret_is_taken(secret):
 
 def test_sealed_thing_opens_only_for_its_purpose_context_and_secret():
     """Whatever differs, it does not open: nothing sealed for one place can be used in another."""
-    sealed = Keyring(NEW).sealer("cookie").seal(b"x", b"one")
+    sealed = Keyring(NEW).sealer("cookie").seal(b"x")
+    tagged = Keyring(NEW).tagged_sealer("record", b"1").seal(b"x", b"one")
 
-    assert Keyring(NEW).sealer("cookie").open(sealed, b"one") == (b"x", False)
-    assert Keyring(NEW).sealer("record").open(sealed, b"one") is None
-    assert Keyring(NEW).sealer("cookie").open(sealed, b"two") is None
-    assert Keyring(NEW).sealer("cookie").open(sealed) is None
-    assert Keyring(OLD).sealer("cookie").open(sealed, b"one") is None
-    assert Keyring(NEW).sealer("cookie").open(sealed[:-1] + b"!", b"one") is None
+    assert Keyring(NEW).sealer("cookie").open(sealed) == (b"x", False)
+    assert Keyring(NEW).sealer("other").open(sealed) is None
+    assert Keyring(OLD).sealer("cookie").open(sealed) is None
+    assert Keyring(NEW).sealer("cookie").open(sealed[:-1] + b"!") is None
+    assert Keyring(NEW).tagged_sealer("record", b"1").open(tagged, b"one") == (b"x", False)
+    assert Keyring(NEW).tagged_sealer("record", b"1").open(tagged, b"two") is None
 
 
 def test_the_newest_secret_seals_and_every_one_opens():
@@ -64,12 +65,13 @@ def test_the_newest_secret_seals_and_every_one_opens():
 
 def test_tagged_seal_tells_an_unknown_secret_from_damage():
     """What a newer server sealed must not be taken for broken and deleted."""
-    sealed = Keyring(NEW).sealer("t").seal_tagged(b"x")
+    tagged = Keyring(NEW).tagged_sealer("t", b"1").seal(b"x", b"")
 
-    assert Keyring([OLD, NEW]).sealer("t").open_tagged(sealed) == (b"x", True)
-    assert Keyring(NEW).sealer("t").open_tagged(sealed[:-1] + b"!") is None
-    with pytest.raises(UnknownKey):
-        Keyring(OLD).sealer("t").open_tagged(sealed)
+    assert Keyring([OLD, NEW]).tagged_sealer("t", b"1").open(tagged, b"") == (b"x", True)
+    assert Keyring(NEW).tagged_sealer("t", b"1").open(tagged[:-1] + b"!", b"") is None
+    for stranger in (Keyring(OLD).tagged_sealer("t", b"1"), Keyring(NEW).tagged_sealer("t", b"2")):
+        with pytest.raises(UnknownKey):
+            stranger.open(tagged, b"")
 
 
 def test_digest_differs_by_purpose_and_secret_and_old_ones_are_found():

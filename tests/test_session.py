@@ -513,6 +513,16 @@ def test_timeout_that_is_none_is_refused(name, value):
         Timeouts(**{name: value})
 
 
+def test_misspelt_attribute_is_an_error():
+    """`session.usrename = "ada"` would look like a login and be none."""
+
+    def misspells(session):
+        with pytest.raises(AttributeError, match="usrename"):
+            session.usrename = "ada"
+
+    Site().browser().visit(misspells)
+
+
 def test_timeouts_take_timedeltas(clock):
     """The same as the seconds in them."""
     site = Site(clock=clock, timeouts=Timeouts(idle=timedelta(minutes=10)))
@@ -525,7 +535,7 @@ def test_memory_store_under_several_processes_is_warned_about_once(caplog):
     """Each process would have sessions of its own, and visitors be logged out at random."""
 
     def app(environ, start_response):
-        get_session(environ).get("x")
+        get_session(environ)["x"] = 1
         start_response("200 OK", [])
         return []
 

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from sessionware import StoreUnavailable, standing, transaction
-from sessionware.envelope import Envelope
+from sessionware.envelope import Envelope, Stored
 from sessionware.intents import NO_INTENTS, Intents
 from sessionware.origins import Origins
-from sessionware.records import Lost, Records, Stored
+from sessionware.records import Lost, Records
 from sessionware.reply import Reply
 from sessionware.standing import Found, Standing
 from sessionware.stores.base import Record
@@ -177,7 +177,13 @@ def first_byte_first() -> Iterator[None]:
 
     def early(self: Reply, body: Any, *, as_it_is: bool) -> Any:
         changes = self._transaction
-        if not changes.is_seen or changes.stored is None or changes.intents != NO_INTENTS or self._status is None:
+        if (
+            changes is None
+            or not changes.is_seen
+            or changes.stored is None
+            or changes.intents != NO_INTENTS
+            or self._status is None
+        ):
             return deliver(self, body, as_it_is=as_it_is)
         self.is_sent = True
         self._start_response(self._status, self._headers)
@@ -188,7 +194,7 @@ def first_byte_first() -> Iterator[None]:
 
 
 def late_changes_are_lost() -> AbstractContextManager[object]:
-    return patch.object(Reply, "close", lambda self, *, failed: self._transaction.shut())
+    return patch.object(Reply, "close", lambda self, *, failed: self.shut())
 
 
 @contextmanager

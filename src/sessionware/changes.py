@@ -7,7 +7,7 @@ Two requests that run side by side both load the session; whoever saves second f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from .values import IMMUTABLE, NotStorable, decode, encode
 
@@ -22,40 +22,20 @@ class Missing:
 MISSING = Missing()
 
 
-class Set(NamedTuple):
-    """The key was given this value, whatever it held before."""
+Steps = tuple[Callable[["bytes | None"], "bytes | None"], ...]
 
-    encoded: bytes
-
-    def apply(self, _current: bytes | None) -> bytes | None:
-        return self.encoded
-
-
-class Delete(NamedTuple):
-    """The key was taken away."""
-
-    def apply(self, _current: bytes | None) -> bytes | None:
-        return None
-
-
-class Modify(NamedTuple):
-    """The key's new value was computed from the old one, by these steps in turn."""
-
-    steps: tuple[Callable[[bytes | None], bytes | None], ...]
-
-    def apply(self, current: bytes | None) -> bytes | None:
-        for step in self.steps:
-            current = step(current)
-        return current
+Change = bytes | None | Steps
+"""What was done to a key: given this value, whatever it held before; taken away; or computed anew, by steps in turn."""
 
 
 class Changes:
     """The data as one request sees it, over the base that it loaded."""
 
+    __slots__ = ("_base", "_by_key", "_cleared", "_now", "_objects")
+
     def __init__(self, base: Data) -> None:
-        self._base = base
-        self._now = base
-        self._by_key: dict[str, Set | Delete | Modify] = {}
+        self._base = self._now = base
+        self._by_key: dict[str, Change] = {}
         self._cleared = False
         self._objects: dict[str, Any] = {}
 
@@ -68,11 +48,14 @@ class Changes:
     def __contains__(self, key: object) -> bool:
         return key in self._now
 
-    def get(self, key: str) -> Any:
-        """The value: the same object each time, so that changes inside it are seen. Raises `KeyError`."""
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value: the same object each time, so that changes inside it are seen."""
         if key in self._objects:
             return self._objects[key]
-        value = self._objects[key] = decode(self._now[key])
+        encoded = self._now.get(key)
+        if encoded is None:
+            return default
+        value = self._objects[key] = decode(encoded)
         return value
 
     def set(self, key: str, value: object) -> None:
@@ -96,11 +79,10 @@ class Changes:
         if isinstance(default, Missing) and key not in self._now:
             raise KeyError(key)
         after = step(self._now.get(key))
-        change = self._by_key.get(key)
-        if isinstance(change, Modify) or (change is None and not self._cleared):
-            earlier = change.steps if isinstance(change, Modify) else ()
+        change = self._by_key.get(key, ())
+        if isinstance(change, tuple) and (change or not self._cleared):
             self._see(key, after)
-            self._by_key[key] = Modify((*earlier, step))
+            self._by_key[key] = (*change, step)
         elif after is None:
             self._remove(key)
         else:
@@ -115,21 +97,20 @@ class Changes:
         self._by_key = {}
         self._objects = {}
 
-    def collect(self) -> None:
-        """Notice what was changed inside the values that were handed out. Raises `TypeError`."""
-        for key, value in list(self._objects.items()):
+    def collect(self) -> bool:
+        """Notice what was changed inside the values that were handed out. Raises `TypeError`.
+
+        True if the data is not what was loaded, or if keys are to go that others may add.
+        """
+        for key, value in self._objects.items():
             if type(value) not in IMMUTABLE:
                 self._notice(key)
+        return self._cleared or (self._now is not self._base and self._now != self._base)
 
     @property
     def base(self) -> Data:
         """The data that was loaded."""
         return self._base
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the data is what was loaded, whatever others may add, once `collect` was called."""
-        return not self._cleared and (self._now is self._base or self._now == self._base)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -146,7 +127,7 @@ class Changes:
             return self._now, ()
         data: Data = {} if self._cleared else dict(fresh)
         for key, change in self._by_key.items():
-            after = change.apply(data.get(key))
+            after = _run(change, data.get(key)) if isinstance(change, tuple) else change
             if after is None:
                 data.pop(key, None)
             else:
@@ -164,7 +145,7 @@ class Changes:
 
     def _blind_keys(self, fresh: Data) -> list[str]:
         """Keys whose change did not look at the value that is there now: setting, deleting, clearing."""
-        blind = [key for key, change in self._by_key.items() if not isinstance(change, Modify)]
+        blind = [key for key, change in self._by_key.items() if not isinstance(change, tuple)]
         return [*blind, *(key for key in fresh if key not in self._by_key)] if self._cleared else blind
 
     def _overwrites(self, key: str, fresh: Data, data: Data) -> bool:
@@ -182,13 +163,13 @@ class Changes:
         if encoded == self._base.get(key) and not self._cleared:
             self._by_key.pop(key, None)
         else:
-            self._by_key[key] = Set(encoded)
+            self._by_key[key] = encoded
 
     def _remove(self, key: str) -> None:
         self._see(key, None)
         self._objects.pop(key, None)
         if key in self._base and not self._cleared:
-            self._by_key[key] = Delete()
+            self._by_key[key] = None
         else:
             self._by_key.pop(key, None)
 
@@ -209,8 +190,14 @@ def _encode(key: str, value: object) -> bytes:
         raise TypeError(f"session[{key!r}] cannot hold {error}. Store plain data instead, such as a dict.") from None
 
 
+def _run(steps: Steps, current: bytes | None) -> bytes | None:
+    for step in steps:
+        current = step(current)
+    return current
+
+
 def _step(key: str, fn: Callable[[Any], Any], default: object) -> Callable[[bytes | None], bytes | None]:
-    """One step of a `Modify`, from bytes to bytes, so that each run gets a value of its own to change as it likes."""
+    """One step of a `modify`, from bytes to bytes, so that each run gets a value of its own to change as it likes."""
     fallback = None if isinstance(default, Missing) else _encode(key, default)
 
     def run(current: bytes | None) -> bytes | None:

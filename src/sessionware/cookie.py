@@ -51,10 +51,6 @@ class Cookie:
             setting = "partitioned=True" if self.partitioned else 'samesite="None"'
             raise ConfigError(f"Cookie({setting}): browsers take such a cookie only if it is Secure. Add secure=True.")
 
-    def is_secure(self, environ: Mapping[str, Any]) -> bool:
-        """Whether the cookie of this request is a Secure one."""
-        return is_https(environ) if self.secure == "auto" else bool(self.secure)
-
     def wire_name(self, secure: bool) -> str:
         """The name that browsers see, with the prefix that makes them enforce where it comes from."""
         if not secure:
@@ -89,27 +85,28 @@ class CookieReader:
         self.cookie = cookie
         self._secure = TicketSealer(keyring, cookie.wire_name(True))
         self._plain = TicketSealer(keyring, cookie.wire_name(False))
+        self._is_secure = is_https if cookie.secure == "auto" else lambda _environ: bool(cookie.secure)
 
     def read(self, environ: Mapping[str, Any]) -> Ticket | None:
         """The ticket that the request carries, or None. Raises `CookieConflict`, and nothing else whatever was sent."""
         header = environ.get("HTTP_COOKIE")
         if not header:
             return None
-        tickets = self._secure if self.cookie.is_secure(environ) else self._plain
-        candidates = _values_of(tickets.cookie_name, header)
-        if len(candidates) == 1:
-            return tickets.open(candidates[0])
-        return _one_of([ticket for value in candidates if (ticket := tickets.open(value))])
+        tickets = self._secure if self._is_secure(environ) else self._plain
+        values = _values_of(tickets.cookie_name, header)
+        if len(values) > 1:
+            return _one_of([ticket for value in values if (ticket := tickets.open(value))])
+        return tickets.open(values[0]) if values else None
 
     def issue(self, environ: Mapping[str, Any], id: bytes, token: bytes, max_age: int | None) -> str:
         """The Set-Cookie value that gives the browser this ticket."""
-        secure = self.cookie.is_secure(environ)
+        secure = self._is_secure(environ)
         value = (self._secure if secure else self._plain).seal(id, token)
         return self.cookie.set_cookie(value, secure=secure, max_age=max_age)
 
     def expire(self, environ: Mapping[str, Any]) -> str:
         """The Set-Cookie value that takes the cookie away."""
-        return self.cookie.expire(secure=self.cookie.is_secure(environ))
+        return self.cookie.expire(secure=self._is_secure(environ))
 
 
 def _one_of(tickets: list[Ticket]) -> Ticket | None:

@@ -68,33 +68,37 @@ class Unreadable(Enum):
     """Damaged, or not sealed for this record."""
 
 
+class Stored(NamedTuple):
+    """A record as it is in the store, opened."""
+
+    record: Record
+    envelope: Envelope
+    is_stale: bool = False
+    """An old secret sealed it."""
+
+
 class EnvelopeSealer:
     """Puts envelopes into payloads and takes them out."""
 
     def __init__(self, keyring: Keyring) -> None:
-        self._sealer = keyring.sealer("record")
+        self._sealer = keyring.tagged_sealer("record", _FORMAT_BYTE)
 
     def seal(self, envelope: Envelope, id: bytes, version: int, owner: bytes | None) -> bytes:
         """The payload for the record with this id, version and owner."""
-        return _FORMAT_BYTE + self._sealer.seal_tagged(encode(list(envelope)), _context(id, version, owner))
+        return self._sealer.seal(encode(list(envelope)), _context(id, version, owner))
 
-    def open(self, record: Record) -> tuple[Envelope, bool] | Unreadable:
-        """The envelope in a record, and whether an old secret sealed it; or why there is none to be had.
-
-        Nothing is parsed before it is authenticated.
-        """
+    def open(self, record: Record) -> Stored | Unreadable:
+        """The record with its envelope, or why there is none. Nothing is parsed before it is authenticated."""
         id, version, _, owner, payload = record
-        if payload[:1] != _FORMAT_BYTE:
-            return Unreadable.UNKNOWN_KEY if payload[:1] > _FORMAT_BYTE else Unreadable.CORRUPT
         try:
-            opened = self._sealer.open_tagged(payload[1:], _context(id, version, owner))
+            opened = self._sealer.open(payload, _context(id, version, owner))
         except UnknownKey:
-            return Unreadable.UNKNOWN_KEY
+            return Unreadable.UNKNOWN_KEY if payload[:1] >= _FORMAT_BYTE else Unreadable.CORRUPT
         if opened is None:
             return Unreadable.CORRUPT
         packed, is_stale = opened
         try:
-            return Envelope._make(decode(packed)), is_stale
+            return Stored(record, Envelope._make(decode(packed)), is_stale)
         except (ValueError, TypeError):
             return Unreadable.CORRUPT
 

@@ -54,7 +54,14 @@ class Keyring:
 
     def sealer(self, purpose: str) -> Sealer:
         """What seals and opens for this purpose. Keys are derived here, once: keep the sealer."""
-        return Sealer([_derive(secret, f"seal {purpose}", 64) for secret in self._secrets])
+        return Sealer(self._seal_keys(purpose))
+
+    def tagged_sealer(self, purpose: str, prefix: bytes) -> TaggedSealer:
+        """The same, for what begins with the prefix and says which key sealed it."""
+        return TaggedSealer(self._seal_keys(purpose), prefix)
+
+    def _seal_keys(self, purpose: str) -> list[bytes]:
+        return [_derive(secret, f"seal {purpose}", 64) for secret in self._secrets]
 
     def digest(self, purpose: str, message: bytes) -> bytes:
         """HMAC-SHA256 of the message under the newest secret: 32 bytes."""
@@ -73,46 +80,54 @@ class Sealer:
     """Seals and opens for one purpose, by AES-SIV (RFC 5297).
 
     Deterministic, so there is no nonce to repeat: sealing the same thing twice shows that it was the same, no more.
-    What is passed as context is not stored but has to be the same to open. It is one string of bytes and not RFC 5297's
-    vector of them, for each costs a cipher call: whoever joins several parts gives all but the last a fixed length, so
-    that none can be shifted into the next. The purpose needs no place in it, since each purpose has its own key.
     """
 
     def __init__(self, keys: list[bytes]) -> None:
-        aeads = [AESSIV(key) for key in keys]
-        ids = [hashlib.sha256(b"key id" + key).digest()[:_KEY_ID_BYTES] for key in keys]
-        self._newest, *self._older = aeads
-        self._newest_id = ids[0]
-        self._by_id = {id: (aead, aead is not self._newest) for id, aead in zip(ids, aeads, strict=True)}
+        self._newest, *self._older = [AESSIV(key) for key in keys]
 
-    def seal(self, plaintext: bytes, context: bytes | None = None) -> bytes:
+    def seal(self, plaintext: bytes) -> bytes:
         """Seal under the newest key: 16 bytes longer than the plaintext, which must not be empty."""
-        return self._newest.encrypt(plaintext, None if context is None else [context])
+        return self._newest.encrypt(plaintext, None)
 
-    def open(self, sealed: bytes, context: bytes | None = None) -> Opened | None:
+    def open(self, sealed: bytes) -> Opened | None:
         """Open with whichever key fits, or None."""
-        bound = None if context is None else [context]
         try:
-            return self._newest.decrypt(sealed, bound), False
+            return self._newest.decrypt(sealed, None), False
         except InvalidTag:
             pass
         for aead in self._older:
             with suppress(InvalidTag):
-                return aead.decrypt(sealed, bound), True
+                return aead.decrypt(sealed, None), True
         return None
 
-    def seal_tagged(self, plaintext: bytes, context: bytes | None = None) -> bytes:
-        """Seal, with the 4-byte id of the key in front."""
-        return self._newest_id + self._newest.encrypt(plaintext, None if context is None else [context])
 
-    def open_tagged(self, tagged: bytes, context: bytes | None = None) -> Opened | None:
-        """Open with the key that is named in front, or None if it does not fit. Raises `UnknownKey`."""
-        found = self._by_id.get(tagged[:_KEY_ID_BYTES])
+class TaggedSealer:
+    """The same with a tag in front, a prefix and the sealing key's id, and bound to a context.
+
+    The context is not stored but has to be the same to open. It is one string of bytes and not RFC 5297's vector of
+    them, for each costs a cipher call: whoever joins several parts gives all but the last a fixed length, so that none
+    can be shifted into the next. The purpose needs no place in it, since each purpose has its own key.
+    """
+
+    def __init__(self, keys: list[bytes], prefix: bytes) -> None:
+        tags = [prefix + hashlib.sha256(b"key id" + key).digest()[:_KEY_ID_BYTES] for key in keys]
+        aeads = [AESSIV(key) for key in keys]
+        self._tag, self._newest = tags[0], aeads[0]
+        self._tag_length = len(self._tag)
+        self._by_tag = {tag: (aead, tag != self._tag) for tag, aead in zip(tags, aeads, strict=True)}
+
+    def seal(self, plaintext: bytes, context: bytes) -> bytes:
+        """Tag, and what was sealed under the newest key."""
+        return self._tag + self._newest.encrypt(plaintext, [context])
+
+    def open(self, tagged: bytes, context: bytes) -> Opened | None:
+        """Open with the key that the tag names, or None if it does not fit. Raises `UnknownKey`."""
+        found = self._by_tag.get(tagged[: self._tag_length])
         if found is None:
             raise UnknownKey
         aead, is_stale = found
         try:
-            return aead.decrypt(tagged[_KEY_ID_BYTES:], None if context is None else [context]), is_stale
+            return aead.decrypt(tagged[self._tag_length :], [context]), is_stale
         except InvalidTag:
             return None
 

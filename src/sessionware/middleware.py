@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from .cookie import Cookie, CookieConflict, CookieReader, is_https, is_loopback
+from .cookie import Cookie, CookieReader, is_https, is_loopback
 from .errors import ConfigError
 from .events import Event, Events
 from .keyring import Keyring
@@ -18,9 +18,7 @@ from .session import ENVIRON_KEY, Session
 from .settings import Settings
 from .stores.base import Store
 from .stores.memory import MemoryStore
-from .ticket import Ticket
 from .timeouts import Timeouts
-from .transaction import Transaction
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -28,6 +26,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("sessionware")
 
 _NO_FILES: list[object] = []
+
+#: Bodies that are there as a whole, so that nothing happens while the server goes through them.
+_WHOLE = frozenset({list, tuple})
 
 _STORE_METHODS = ("create", "load", "replace", "touch", "delete", "prune", "owned_by", "scan", "namespace")
 
@@ -62,36 +63,34 @@ class SessionMiddleware:
         origins = Origins(trusted_origins)
         self._app = app
         self._environ_key = environ_key
-        self._cookies = CookieReader(cookie, keyring)
         self._is_per_process = isinstance(store, MemoryStore)
         self._warned: set[str] = set()
-        self._events = events
         self._settings = Settings(
             records=Records(store, keyring, events=events, max_bytes=max_bytes, clock=clock),
             keyring=keyring,
             lifetimes=timeouts.in_seconds(),
             events=events,
-            read_ticket=self._read_ticket,
+            cookies=CookieReader(cookie, keyring),
             is_foreign=origins.is_foreign if cross_origin == "isolate" else lambda _environ: False,
+            check_setup=self._check_setup,
         )
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
         if self._environ_key in environ and isinstance(environ[self._environ_key], Session):
             return self._pass_through(environ, start_response)
-        transaction = Transaction(self._settings, environ)
-        environ[self._environ_key] = Session(transaction)
-        reply = Reply(transaction, self._cookies, environ, start_response)
+        reply = Reply(self._settings, environ, start_response)
+        environ[self._environ_key] = Session(reply.begin)
         wrapper = environ.get("wsgi.file_wrapper")
         files = _NO_FILES if wrapper is None or isinstance(wrapper, type) else _watched_files(environ, wrapper)
         try:
             body = self._app(environ, reply.start)
         except BaseException as error:
             if not reply.recover(error):
-                transaction.shut()
+                reply.shut()
                 raise
             body = ()
-        return reply.deliver(body, as_it_is=type(body) in (list, tuple) or _is_file(body, environ, files))
+        return reply.deliver(body, as_it_is=type(body) in _WHOLE or _is_file(body, environ, files))
 
     def _pass_through(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         self._warn_once(
@@ -101,26 +100,21 @@ class SessionMiddleware:
         )
         return self._app(environ, start_response)
 
-    def _read_ticket(self, environ: Mapping[str, Any]) -> Ticket | None:
-        """The request's ticket. The first look at a session is also when there is something to warn about."""
+    def _check_setup(self, environ: Mapping[str, Any]) -> None:
+        """Warn, once, of a set-up in which the cookie that is about to be sent will be of no use."""
         if self._is_per_process and environ.get("wsgi.multiprocess"):
             self._warn_once(
                 "memory",
                 "Sessions are kept in a MemoryStore, and the server runs several processes: each has sessions of its "
                 'own. Use one that they share, such as store=SQLiteStore("sessions.db").',
             )
-        if self._cookies.cookie.secure is True and not is_https(environ) and not is_loopback(environ):
+        if self._settings.cookies.cookie.secure is True and not is_https(environ) and not is_loopback(environ):
             self._warn_once(
                 "secure",
                 "The session cookie is Secure and the page came over plain http: browsers drop the cookie, and logins "
                 'fail silently. Serve it over https, or write Cookie(secure="auto"). If a proxy does serve it over '
                 "https, let it say so: X-Forwarded-Proto (docs/deployment.md).",
             )
-        try:
-            return self._cookies.read(environ)
-        except CookieConflict:
-            self._events.tell("cookie_conflict")
-            return None
 
     def _warn_once(self, topic: str, text: str) -> None:
         if topic not in self._warned:

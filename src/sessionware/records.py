@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from .envelope import Envelope, EnvelopeSealer, Unreadable
+from .envelope import Envelope, EnvelopeSealer, Stored, Unreadable
 from .errors import ConfigError, SessionConflict, SessionTooLarge, StoreError, StoreUnavailable
 from .events import Events
 from .keyring import Keyring
@@ -33,15 +33,6 @@ _NEW_IDS = 8
 
 #: One in so many creations prunes, and so many records at most.
 PRUNE_EVERY = PRUNE_LIMIT = 100
-
-
-class Stored(NamedTuple):
-    """A record as it is in the store, opened."""
-
-    record: Record
-    envelope: Envelope
-    is_stale: bool = False
-    """An old secret sealed it."""
 
 
 class Lost(NamedTuple):
@@ -154,8 +145,7 @@ class Records:
 
     def owner(self, username: str | None, user_id: str | None) -> bytes | None:
         """The digest under which a user's sessions are indexed; None for nobody."""
-        owners = self.owners(username, user_id)
-        return owners[0] if owners else None
+        return None if username is None and user_id is None else self.owners(username, user_id)[0]
 
     def owners(self, username: str | None, user_id: str | None) -> list[bytes]:
         """The user's digest under every secret, newest first."""
@@ -169,9 +159,8 @@ class Records:
 
     def _opened(self, record: Record) -> Stored | None:
         opened = self._sealer.open(record)
-        if not isinstance(opened, Unreadable):
-            envelope, is_stale = opened
-            return Stored(record, envelope, is_stale)
+        if isinstance(opened, Stored):
+            return opened
         self._events.tell(opened.value, session_id=record.id.hex())
         if opened is Unreadable.CORRUPT:
             with suppress(StoreError):  # it is in nobody's way: if it cannot be deleted, the next reader tries again

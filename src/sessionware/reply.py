@@ -10,9 +10,9 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .cookie import CookieReader
 from .errors import SessionConflict, StoreUnavailable
-from .transaction import Outcome, Phase, Transaction
+from .settings import Settings
+from .transaction import CLOSED, HEADERS_SENT, NOTHING, OPEN, Outcome, Transaction
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("sessionware")
 
 Headers = list[tuple[str, str]]
+
+_NO_HEADERS: Headers = []
+
+#: The environ of a request that is over.
+_OVER: Mapping[str, Any] = {}
 
 #: Seconds after which a client may try again.
 RETRY_AFTER = 5
@@ -31,30 +36,45 @@ _UNAVAILABLE_BODY = b"The service is unavailable for a moment. Please try again.
 class Reply:
     """One response: keeps what the application starts, and sends it once the session is saved.
 
-    The class attributes are the state of one that has not begun, so that making one costs next to nothing.
+    `replaced_by` is the body of the 503 that went out in the place of the application's response, if one did.
     """
 
-    is_sent = False
-    replaced_by: bytes | None = None
-    """The body of the 503 that went out in the place of the application's response, if one did."""
-    _server_write: Callable[[bytes], object] | None = None
-    _status: str | None = None
-    _headers: Headers
-    _uses_write = False
+    __slots__ = (
+        "_environ",
+        "_headers",
+        "_server_write",
+        "_settings",
+        "_start_response",
+        "_status",
+        "_transaction",
+        "_uses_write",
+        "is_sent",
+        "replaced_by",
+    )
 
-    def __init__(
-        self, transaction: Transaction, cookies: CookieReader, environ: Mapping[str, Any], start_response: StartResponse
-    ) -> None:
-        self._transaction = transaction
-        self._cookies = cookies
+    def __init__(self, settings: Settings, environ: Mapping[str, Any], start_response: StartResponse) -> None:
+        self._settings = settings
         self._environ = environ
         self._start_response = start_response
+        self._transaction: Transaction | None = None
+        self._server_write: Callable[[bytes], object] | None = None
+        self._status: str | None = None
+        self._headers: Headers = _NO_HEADERS
+        self._uses_write = self.is_sent = False
+        self.replaced_by: bytes | None = None
+
+    def begin(self) -> Transaction:
+        """The transaction of the request's session, which begins when somebody looks at it."""
+        if self._transaction is None:
+            phase = CLOSED if self._environ is _OVER else HEADERS_SENT if self.is_sent else OPEN
+            self._transaction = Transaction(self._settings, self._environ, phase)
+        return self._transaction
 
     def start(self, status: str, headers: Headers, exc_info: OptExcInfo | None = None) -> Callable[[bytes], object]:
         """What the application calls as `start_response`."""
         if self.is_sent and self.replaced_by is None:
             # The server decides: it raises exc_info if its headers are out, else takes these in place of the first.
-            if self._transaction.is_seen:
+            if self._transaction is not None and self._transaction.is_seen:
                 headers = self._with_session(headers, self._transaction.outcome)
             self._start_response(status, headers, exc_info)
         elif self._status is not None and exc_info is None:
@@ -67,17 +87,18 @@ class Reply:
         if self.is_sent or self._status is None:
             return
         self.is_sent = True
-        if not self._transaction.is_seen:
-            self._transaction.phase = Phase.HEADERS_SENT  # without a word: nobody has looked (rule 1)
+        transaction = self._transaction
+        if transaction is None or not transaction.is_seen:
+            self._transaction = None  # without a word: nobody has looked (rule 1). Who does from here on begins late.
             self._server_write = self._start_response(self._status, self._headers)
             return
-        is_error = self._is_error
+        is_error = self._status.startswith("5")
         try:
-            outcome = self._transaction.finish(failed=is_error)
+            outcome = transaction.finish(failed=is_error)
         except (StoreUnavailable, SessionConflict):
             self._replace()
             return
-        if is_error and self._transaction.outage is not None:
+        if is_error and transaction.outage is not None:
             self._replace()
             return
         self._server_write = self._start_response(self._status, self._with_session(self._headers, outcome))
@@ -86,7 +107,7 @@ class Reply:
         """Whether what the application raised was the store's outage, and a 503 went out for it (rules 11 and 12)."""
         if self.is_sent:
             return self.replaced_by is not None
-        self._transaction.abandon("the application raised an exception")
+        self.begin().abandon("the application raised an exception")
         if not _is_outage(error):
             return False
         self._replace()
@@ -106,37 +127,45 @@ class Reply:
             return [self.replaced_by]
         if self._uses_write:
             self.close(failed=False)
-        self._transaction.shut()
+        self.shut()
         return body
 
     def close(self, *, failed: bool) -> None:
         """Save what came after the headers (rule 10), unless the application failed. Logs, and never raises."""
         try:
-            if not self.is_sent:
-                # Nobody took the body: a client that hung up. What the application did holds all the same.
-                self._transaction.finish(failed=failed or self._is_error)
-            elif not failed and self.replaced_by is None:
-                self._transaction.commit()
+            if self._transaction is not None:
+                self._save_late(self._transaction, failed)
         except Exception:
             logger.exception("What the session was given after the response's headers could not be saved")
-        self._transaction.shut()
+        self.shut()
 
-    @property
-    def _is_error(self) -> bool:
-        return self._status is not None and self._status.startswith("5")
+    def _save_late(self, transaction: Transaction, failed: bool) -> None:
+        if not self.is_sent:
+            # Nobody took the body: a client that hung up. What the application did holds all the same.
+            is_error = self._status is not None and self._status.startswith("5")
+            transaction.finish(failed=failed or is_error)
+        elif not failed and self.replaced_by is None:
+            transaction.commit()
+
+    def shut(self) -> None:
+        """The request is over: let nothing be changed from here on."""
+        self._environ = _OVER  # it holds the session, which holds this: break the circle, so that no sweep has to
+        if self._transaction is not None:
+            self._transaction.phase = CLOSED
 
     def _replace(self) -> None:
         """Send a 503 that reveals nothing, with the token in it if one was written before (rules 6 and 12)."""
         self.is_sent = True
         self.replaced_by = b"" if self._environ.get("REQUEST_METHOD") == "HEAD" else _UNAVAILABLE_BODY
-        self._transaction.abandon("the store is unavailable")
+        transaction = self.begin()
+        transaction.abandon("the store is unavailable")
         headers = [
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Content-Length", str(len(_UNAVAILABLE_BODY))),
             ("Retry-After", str(RETRY_AFTER)),
             ("Cache-Control", "no-store"),
         ]
-        self._start_response("503 Service Unavailable", self._with_session(headers, self._transaction.outcome))
+        self._start_response("503 Service Unavailable", self._with_session(headers, transaction.outcome))
 
     def _write(self, chunk: bytes) -> None:
         self._uses_write = True
@@ -145,13 +174,14 @@ class Reply:
             self._server_write(chunk)
 
     def _with_session(self, headers: Headers, outcome: Outcome) -> Headers:
-        ticket = outcome.ticket
-        if ticket is not None:
-            cookie = self._cookies.issue(self._environ, ticket.id, ticket.token, outcome.max_age)
-        elif outcome.expires:
-            cookie = self._cookies.expire(self._environ)
-        else:
+        if outcome is NOTHING:
             return _for_this_visitor(headers, sets_cookie=False)
+        ticket, cookies = outcome.ticket, self._settings.cookies
+        if ticket is None:
+            cookie = cookies.expire(self._environ)
+        else:
+            self._settings.check_setup(self._environ)
+            cookie = cookies.issue(self._environ, ticket.id, ticket.token, outcome.max_age)
         return [*_for_this_visitor(headers, sets_cookie=True), ("Set-Cookie", cookie)]
 
 
@@ -223,9 +253,10 @@ def _for_this_visitor(headers: Headers, *, sets_cookie: bool) -> Headers:
     if not (vary and _words(vary) & {"cookie", "*"}):
         headers.append(("Vary", "Cookie"))
     if sets_cookie and not (caching and _words(caching) & {"private", "no-store"}):
-        others = [(name, value) for name, value in headers if name.lower() != "cache-control"]
-        return [*others, ("Cache-Control", "no-store")]
-    if not caching:
+        if caching:
+            headers = [(name, value) for name, value in headers if name.lower() != "cache-control"]
+        headers.append(("Cache-Control", "no-store"))
+    elif not caching:
         headers.append(("Cache-Control", "private, no-cache"))
     return headers
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from .changes import MISSING
 from .errors import ConfigError
 from .intents import Login
-from .standing import Standing
+from .standing import FOREIGN
 from .ticket import new_id
 from .timeouts import whole_seconds
 from .transaction import Transaction
@@ -32,32 +32,36 @@ class Session(MutableMapping[str, Any]):
     `StoreUnavailable` where it is the first use, and `SessionClosed` where it comes too late.
     """
 
-    def __init__(self, transaction: Transaction) -> None:
+    __slots__ = ("_transaction",)
+
+    def __init__(self, transaction: Callable[[], Transaction]) -> None:
         self._transaction = transaction
 
     # The mapping
 
     def __getitem__(self, key: str) -> Any:
-        return self._transaction.look().get(key)
+        value = self._transaction().look().get(key, MISSING)
+        if value is MISSING:
+            raise KeyError(key)
+        return value
 
     def get(self, key: str, default: Any = None) -> Any:
-        changes = self._transaction.look()
-        return changes.get(key) if key in changes else default
+        return self._transaction().look().get(key, default)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._transaction.change().set(key if type(key) is str else _text(key), value)
+        self._transaction().change().set(key if type(key) is str else _text(key), value)
 
     def __delitem__(self, key: str) -> None:
-        self._transaction.change().delete(key)
+        self._transaction().change().delete(key)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._transaction.look()
+        return key in self._transaction().look()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(list(self._transaction.look()))
+        return iter(list(self._transaction().look()))
 
     def __len__(self) -> int:
-        return len(self._transaction.look())
+        return len(self._transaction().look())
 
     def __ior__(self, other: Any) -> Session:
         self.update(other)
@@ -65,7 +69,7 @@ class Session(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         """What it is, without any value and without asking the store."""
-        return f"<Session {self._transaction.standing.name.lower()}>"
+        return f"<Session {self._transaction().standing.name.lower()}>"
 
     def copy(self) -> dict[str, Any]:
         """The data as a plain dict of its own."""
@@ -76,7 +80,7 @@ class Session(MutableMapping[str, Any]):
         if self.username is not None:
             self.invalidate()
         else:
-            self._transaction.change().clear()
+            self._transaction().change().clear()
 
     def modify(self, key: str, fn: Callable[[Any], Any], default: Any = MISSING) -> Any:
         """Set the key to `fn(its current value)`, exactly, however many requests do so at once. Returns the new value.
@@ -85,27 +89,24 @@ class Session(MutableMapping[str, Any]):
         compute and return a value, and do nothing else. What is returned here is therefore provisional; after
         `commit()`, `session[key]` is what was stored. A missing key counts as `default`; without one, `KeyError`.
         """
-        return self._transaction.change().modify(_text(key), fn, default)
+        return self._transaction().change().modify(_text(key), fn, default)
 
     # What it is
 
     @property
     def id(self) -> str:
         """The session's handle: 32 hexadecimal digits, stable for its life. No credential: safe in logs and lists."""
-        self._transaction.look()
-        return self._transaction.id.hex()
+        return self._looked().id.hex()
 
     @property
     def is_new(self) -> bool:
         """Whether nothing is stored yet."""
-        self._transaction.look()
-        return self._transaction.stored is None
+        return self._looked().stored is None
 
     @property
     def is_foreign(self) -> bool:
         """Whether the request comes from another origin: the session is then empty, and what is written is dropped."""
-        self._transaction.look()
-        return self._transaction.standing is Standing.FOREIGN
+        return self._looked().standing is FOREIGN
 
     @property
     def created_at(self) -> int | None:
@@ -115,8 +116,7 @@ class Session(MutableMapping[str, Any]):
     @property
     def expires_at(self) -> int | None:
         """When it ends if nobody uses it any more, in seconds since the epoch; None if it is new."""
-        self._transaction.look()
-        stored = self._transaction.stored
+        stored = self._looked().stored
         return None if stored is None else stored.record.expires_at
 
     # Who it is
@@ -150,9 +150,9 @@ class Session(MutableMapping[str, Any]):
     @property
     def authenticated_at(self) -> int | None:
         """When identity was last proved, in seconds since the epoch."""
-        self._transaction.look()
-        if self._transaction.intents.login is not None:
-            return self._transaction.settings.records.now()
+        transaction = self._looked()
+        if transaction.intents.login is not None:
+            return transaction.settings.records.now()
         return cast("int | None", self._header("authenticated_at"))
 
     def log_in(
@@ -170,31 +170,31 @@ class Session(MutableMapping[str, Any]):
         """
         if not _text(username):
             raise ValueError("an empty user name cannot log in; assign None to log out")
-        self._transaction.log_in(Login(username, user_id, user_version, check))
+        self._transaction().log_in(Login(username, user_id, user_version, check))
 
     # Its life
 
     def regenerate_id(self) -> None:
         """Give the cookie a new token, because of a change of privilege; data and `id` stay, the old token is dead."""
-        self._transaction.rotate()
+        self._transaction().rotate()
 
     def invalidate(self) -> None:
         """End the session now, for good, whoever else writes to it. Writing afterwards starts a new one."""
-        self._transaction.end()
+        self._transaction().end()
 
     def remember(self, seconds: int | timedelta) -> None:
         """Keep the session beyond the end of the browser: until so long after the login, without an idle limit.
 
         No longer than `Timeouts.remember`.
         """
-        self._transaction.remember(whole_seconds(seconds))
+        self._transaction().remember(whole_seconds(seconds))
 
     def commit(self) -> None:
         """Save now. Otherwise it is saved before the response's headers go out, unless the answer is a server error.
 
         Raises `StoreUnavailable`, `SessionConflict`, `SessionTooLarge`, and `TypeError` for what cannot be stored.
         """
-        self._transaction.commit()
+        self._transaction().commit()
 
     # Messages for the next page
 
@@ -221,28 +221,32 @@ class Session(MutableMapping[str, Any]):
     @property
     def csrf_token(self) -> str:
         """A token for forms, for frameworks that want one. It changes at login; reading it starts the session."""
-        self._transaction.start()
+        self._transaction().start()
         return self._csrf_tokens()[0]
 
     def check_csrf(self, value: str) -> bool:
         """Whether this is the token of a form that was made in this session."""
-        self._transaction.look()
-        if self._transaction.stored is None:
+        if self._looked().stored is None:
             return False
         given = _text(value).encode("utf-8", "replace")
         return any(compare_digest(token.encode(), given) for token in self._csrf_tokens())
 
     def _csrf_tokens(self) -> list[str]:
         """The token under every secret of the ring, for forms that were made before a rotation."""
-        transaction = self._transaction
+        transaction = self._transaction()
         message = transaction.id + transaction.epoch.to_bytes(8, "big")
         digests = transaction.settings.keyring.digests("csrf", message)
         return [urlsafe_b64encode(digest).decode().rstrip("=") for digest in digests]
 
+    def _looked(self) -> Transaction:
+        transaction = self._transaction()
+        transaction.look()
+        return transaction
+
     def _header(self, field: str) -> Any:
         """A header field as it is, or as a login that is still to be saved will make it."""
-        self._transaction.look()
-        login, stored = self._transaction.intents.login, self._transaction.stored
+        transaction = self._looked()
+        login, stored = transaction.intents.login, transaction.stored
         if login is not None and field in login._fields:
             return getattr(login, field)
         return None if stored is None else getattr(stored.envelope, field)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .cookie import CookieReader
 from .events import Events
 from .keyring import Keyring
 from .records import Records
-from .ticket import Ticket
 from .timeouts import Lifetimes
 
 
@@ -21,5 +21,7 @@ class Settings:
     keyring: Keyring
     lifetimes: Lifetimes
     events: Events
-    read_ticket: Callable[[Mapping[str, Any]], Ticket | None]
+    cookies: CookieReader
     is_foreign: Callable[[Mapping[str, Any]], bool]
+    check_setup: Callable[[Mapping[str, Any]], None]
+    """Called before a cookie is sent, to warn of what will keep it from coming back."""

@@ -7,7 +7,9 @@ from enum import Enum, auto
 from hmac import compare_digest
 from typing import Any
 
-from .records import GRACE, Stored
+from .cookie import CookieConflict
+from .envelope import Stored
+from .records import GRACE
 from .settings import Settings
 from .ticket import Ticket, token_hash
 
@@ -27,19 +29,25 @@ class Standing(Enum):
     """The request comes from another origin: as if there were no session and could be none."""
 
 
+#: On Python 3.11 and older, `Standing.NEW` is a search through Enum's metaclass; requests ask for it a dozen times.
+UNSEEN, NEW, STORED, DETACHED, FOREIGN = Standing
+
 Found = tuple[Standing, Ticket | None, Stored | None]
 """The standing, the ticket that the request brought, and the record that it names, unless it has no right to it."""
 
 
-def find(settings: Settings, environ: Mapping[str, Any]) -> Found:
+def find(settings: Settings, environ: Mapping[str, Any], now: int) -> Found:
     """Look for the request's session. Raises `StoreUnavailable`."""
     if settings.is_foreign(environ):
         settings.events.tell("cross_origin")
-        return Standing.FOREIGN, None, None  # rule 13
-    ticket = settings.read_ticket(environ)
+        return FOREIGN, None, None  # rule 13
+    try:
+        ticket = settings.cookies.read(environ)
+    except CookieConflict:
+        settings.events.tell("cookie_conflict")
+        return NEW, None, None
     if ticket is None:
-        return Standing.NEW, None, None
-    now = settings.records.now()
+        return NEW, None, None
     stored = settings.records.load(ticket.id, now)
     if stored is None:
         return _over(settings, ticket)
@@ -49,17 +57,17 @@ def find(settings: Settings, environ: Mapping[str, Any]) -> Found:
     if deadline is not None and deadline <= now:
         return _over(settings, ticket)
     if _opens(ticket, stored):
-        return Standing.STORED, ticket, stored
+        return STORED, ticket, stored
     if now - rotated_at <= GRACE:
-        return Standing.DETACHED, ticket, stored  # rule 7
+        return DETACHED, ticket, stored  # rule 7
     settings.events.tell("token_replayed", session_id=ticket.id.hex())
-    return Standing.NEW, ticket, None
+    return NEW, ticket, None
 
 
 def _over(settings: Settings, ticket: Ticket) -> Found:
     """The cookie names a session that ended long ago. Rule 8: its id is never adopted."""
     settings.events.tell("expired", session_id=ticket.id.hex())
-    return Standing.NEW, ticket, None
+    return NEW, ticket, None
 
 
 def _fitting(ticket: Ticket, stored: Stored) -> Ticket:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-from base64 import urlsafe_b64encode
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from typing import NamedTuple
 
 from .keyring import Keyring
@@ -23,8 +21,10 @@ SEALED_CHARACTERS = 64
 #: Where ids and tokens come from: the system's generator. The interleaving checker puts a repeatable one here.
 random_bytes = os.urandom
 
-_TO_STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
-_is_sealed_shape = re.compile(r"[A-Za-z0-9_-]{64}", re.ASCII).fullmatch
+_FROM_STANDARD_BASE64 = bytes.maketrans(b"+/", b"-_")
+
+#: What is no character of the URL-safe alphabet becomes one that `a2b_base64` skips: too little is left to open then.
+_TO_STANDARD_BASE64 = bytes.maketrans(b"-_+/=", b"+/!!!")
 
 
 class Ticket(NamedTuple):
@@ -65,13 +65,16 @@ class TicketSealer:
 
     def seal(self, id: bytes, token: bytes) -> str:
         """The cookie's value."""
-        return urlsafe_b64encode(self._sealer.seal(id + token)).decode()
+        encoded = b2a_base64(self._sealer.seal(id + token), newline=False)
+        return encoded.translate(_FROM_STANDARD_BASE64).decode()
 
     def open(self, value: str) -> Ticket | None:
         """The ticket in a cookie's value, or None for anything that this server did not seal for this name."""
-        if not _is_sealed_shape(value):
+        try:
+            sealed = a2b_base64(value.encode().translate(_TO_STANDARD_BASE64))
+        except ValueError:
             return None
-        opened = self._sealer.open(a2b_base64(value.encode().translate(_TO_STANDARD_BASE64)))
+        opened = self._sealer.open(sealed)
         if opened is None:
             return None
         plaintext, is_stale = opened

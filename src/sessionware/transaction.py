@@ -12,12 +12,12 @@ from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from .changes import Changes, Data
-from .envelope import Envelope
+from .envelope import Envelope, Stored
 from .errors import SessionClosed, SessionConflict, StoreError, StoreUnavailable
 from .intents import NO_INTENTS, Intents, Login
-from .records import Lost, Stored
+from .records import Lost
 from .settings import Settings
-from .standing import Standing, find
+from .standing import DETACHED, FOREIGN, NEW, STORED, UNSEEN, Standing, find
 from .ticket import Ticket, new_id, new_token, token_hash
 from .timeouts import UNCONFIRMED, touch_interval
 
@@ -34,6 +34,9 @@ class Phase(Enum):
     CLOSED = auto()
 
 
+OPEN, HEADERS_SENT, CLOSED = Phase  # as in `standing`
+
+
 class Outcome(NamedTuple):
     """What the response has to tell the browser: to take this ticket, to forget its cookie, or nothing."""
 
@@ -42,45 +45,40 @@ class Outcome(NamedTuple):
     expires: bool = False
 
 
-_NOTHING = Outcome()
+NOTHING = Outcome()
 
 
 class Transaction:
     """From the first look at a session to the last byte of the response.
 
-    The class attributes are the state of a request that never looks, so that making one costs next to nothing.
+    `is_seen` says whether anybody has looked, or tried to; `outage` is the store's failure that the application met.
+    `stored` is the record that is worked on, there if, and only if, the standing is STORED; `_other` is one that is
+    not, or no longer, worked on: the one that this request is detached from, or lost.
     """
 
-    is_seen = False
-    """Whether anybody has looked, or tried to."""
-    standing = Standing.UNSEEN
-    phase = Phase.OPEN
-    outage: StoreError | None = None
-    """The store's failure that the application has met."""
-    stored: Stored | None = None
-    """The record that is worked on: there if, and only if, the standing is STORED."""
-    intents: Intents = NO_INTENTS
-    _changes: Changes
-    _other: Stored | None = None
-    """A record that is not, or no longer, worked on: the one that this request is detached from, or lost."""
-    _ticket: Ticket | None = None
-    _is_stale_ticket = False
-    _new_id: bytes | None = None
-    _drops_base = False
-    _is_confirmed = False
-    _has_written = False
-    _issues: Ticket | None = None
-    _expires_cookie = False
-
-    def __init__(self, settings: Settings, environ: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, Any], phase: Phase) -> None:
         self.settings = settings
+        self.phase = phase
+        self.is_seen = False
+        self.standing = UNSEEN
+        self.outage: StoreError | None = None
+        self.stored: Stored | None = None
+        self.intents = NO_INTENTS
         self._environ: Mapping[str, Any] | None = environ
+        self._changes: Changes
+        self._other: Stored | None = None
+        self._looked_at = 0
+        self._ticket: Ticket | None = None
+        self._is_stale_ticket = self._is_confirmed = False
+        self._new_id: bytes | None = None
+        self._drops_base = self._has_written = self._expires_cookie = False
+        self._issues: Ticket | None = None
 
     # Looking
 
     def look(self) -> Changes:
         """The session's data, loaded at the first look (rule 1). Raises `StoreUnavailable`."""
-        if self.standing is Standing.UNSEEN:
+        if self.standing is UNSEEN:
             self._load()
         return self._changes
 
@@ -99,14 +97,16 @@ class Transaction:
 
     def _load(self) -> None:
         self.is_seen = True
-        if self.phase is not Phase.OPEN:
+        if self.phase is not OPEN:
             self._tell_late_read()
         try:
-            self.standing, self._ticket, stored = find(self.settings, self._environ or {})
+            self._looked_at = self.settings.records.now()
+            self.standing, self._ticket, stored = find(self.settings, self._environ or {}, self._looked_at)
         except StoreUnavailable as error:
             self._note(error)
             raise
-        if self.standing is Standing.STORED and stored is not None:
+        self._environ = None  # it holds the session, which holds this: break the circle, so that no sweep has to
+        if self.standing is STORED and stored is not None:
             self.stored, self._is_confirmed = stored, True
             self._changes = Changes(stored.envelope.data)
             self._is_stale_ticket = self._ticket is not None and self._ticket.is_stale
@@ -130,26 +130,26 @@ class Transaction:
     def change(self) -> Changes:
         """The data, to be changed. Raises `SessionClosed` where it is too late (rule 10)."""
         changes = self.look()
-        if self.phase is Phase.CLOSED or (self.phase is Phase.HEADERS_SENT and self.standing is Standing.NEW):
+        if self.phase is CLOSED or (self.phase is HEADERS_SENT and self.standing is NEW):
             raise _too_late("changed")
         return changes
 
     def start(self) -> None:
         """Store the session even if nothing is written to it."""
         self.look()
-        if self.standing is Standing.NEW:
+        if self.standing is NEW:
             self.change()
             self.intents = self.intents._replace(creates=True)
 
     def log_in(self, login: Login) -> None:
         """Log in at commit (rule 6). What an earlier user left behind is dropped."""
         self._look_while_open("logged in to")
-        if self.standing is Standing.FOREIGN:
+        if self.standing is FOREIGN:
             self._tell_discarded(("username",), "a login from another origin")
             return
-        if self.standing is Standing.DETACHED:
+        if self.standing is DETACHED:
             # Rule 7: the credentials were just checked, so this login gets a record of its own.
-            self.standing = Standing.NEW
+            self.standing = NEW
         elif self._belongs_to_other(login):
             self._changes, self._drops_base = Changes(_NO_DATA), True
         self.intents = self.intents._replace(login=login)
@@ -157,7 +157,7 @@ class Transaction:
     def rotate(self) -> None:
         """Replace the token at commit. Without a record there is nothing to replace, and detached it does nothing."""
         self._look_while_open("regenerated")
-        if self.standing is Standing.STORED:
+        if self.standing is STORED:
             self.intents = self.intents._replace(rotates=True)
 
     def remember(self, seconds: int) -> None:
@@ -168,17 +168,17 @@ class Transaction:
     def end(self) -> None:
         """End the session now, and begin a new, empty one that is stored only if it is written to."""
         self._look_while_open("ended")
-        if self.standing is Standing.FOREIGN:
+        if self.standing is FOREIGN:
             self._tell_discarded((), "an end asked for by another origin")
             return
-        named = self._other if self.standing is Standing.DETACHED else self.stored
+        named = self._other if self.standing is DETACHED else self.stored
         if named is not None:
             self._end_record(named.record.id)
         self._forget()
 
     def _look_while_open(self, done: str) -> None:
         """Look, and refuse what would have to send a cookie with headers that are out already (rule 10)."""
-        if self.phase is not Phase.OPEN:
+        if self.phase is not OPEN:
             raise _too_late(done)
         self.look()
 
@@ -201,7 +201,7 @@ class Transaction:
 
     def _forget(self) -> None:
         """Go on as a request without a session; a cookie that the browser has is to be taken away."""
-        self._begin(Standing.NEW)
+        self._begin(NEW)
         self._new_id, self._other, self._issues = None, None, None
         self._drops_base = self._is_confirmed = self._is_stale_ticket = False
         self._expires_cookie = self._ticket is not None
@@ -210,12 +210,11 @@ class Transaction:
 
     def commit(self) -> None:
         """Save what was done. Raises `StoreUnavailable`, `SessionConflict`, `SessionTooLarge` and `TypeError`."""
-        if self.standing is Standing.UNSEEN:
+        if self.standing is UNSEEN:
             return
-        self._changes.collect()
-        if self._changes.is_empty and self.intents is NO_INTENTS:
+        if not self._changes.collect() and self.intents is NO_INTENTS:
             return
-        if self.standing in (Standing.DETACHED, Standing.FOREIGN):
+        if self.standing in (DETACHED, FOREIGN):
             self._discard(f"the session is {self.standing.name.lower()}")
             return
         try:
@@ -237,12 +236,12 @@ class Transaction:
             self.commit()
             if self.stored is not None and not self._has_written:
                 self._keep_alive(self.stored)
-        self.phase = Phase.HEADERS_SENT
-        return self.outcome
+        self.phase = HEADERS_SENT
+        return self.outcome if self._issues is not None or self._expires_cookie else NOTHING
 
     def abandon(self, why: str) -> None:
         """Drop what was not saved yet, and tell the names of the keys (rule 11)."""
-        if self.standing is Standing.UNSEEN:
+        if self.standing is UNSEEN:
             return
         try:
             self._changes.collect()
@@ -250,17 +249,12 @@ class Transaction:
             logger.warning("Dropped with the rest: %s", error)
         self._discard(why)
 
-    def shut(self) -> None:
-        """Let nothing be changed from here on."""
-        self.phase = Phase.CLOSED
-        self._environ = None  # it holds the session, which holds this: break the circle, so that no sweep has to
-
     @property
     def outcome(self) -> Outcome:
         """What the response has to tell the browser, as things are by now."""
         if self._issues is not None and self.stored is not None:
             return Outcome(self._issues, self._max_age(self.stored.envelope))
-        return Outcome(expires=True) if self._expires_cookie else _NOTHING
+        return Outcome(expires=True) if self._expires_cookie else NOTHING
 
     def _max_age(self, envelope: Envelope) -> int | None:
         """Seconds for which the browser shall keep the cookie; None: until it is closed."""
@@ -270,8 +264,7 @@ class Transaction:
 
     def _save(self) -> None:
         if self.stored is not None:
-            if self.intents is not NO_INTENTS or not self._changes.is_empty:
-                self._replace(self.stored)
+            self._replace(self.stored)
         elif self.intents.login or self.intents.creates or len(self._changes):
             self._create()
 
@@ -279,7 +272,7 @@ class Transaction:
         now, token, lifetimes = self.settings.records.now(), new_token(), self.settings.lifetimes
         data, _ = self._changes.rebase(self._inherited())
         fresh = Envelope(now, None, None, 0, token_hash(token), now, lifetimes.anonymous, None, None, None, data)
-        envelope = self.intents.apply(fresh, now, token, lifetimes)
+        envelope = fresh if self.intents is NO_INTENTS else self.intents.apply(fresh, now, token, lifetimes)
         lives = None if self.intents.login else UNCONFIRMED
         self._saved(self.settings.records.create(self.id, envelope, now, lives=lives), token)
         self.settings.events.tell("created", session_id=self.id.hex())
@@ -300,12 +293,8 @@ class Transaction:
         def edit(fresh: Envelope) -> Envelope:
             nonlocal overwritten
             data, overwritten = self._changes.rebase(_NO_DATA if self._drops_base else fresh.data)
-            edited = fresh.with_data(data)
-            return (
-                edited
-                if self.intents is NO_INTENTS
-                else self.intents.apply(edited, now, token, self.settings.lifetimes)
-            )
+            edited, intents = fresh.with_data(data), self.intents
+            return edited if intents is NO_INTENTS else intents.apply(edited, now, token, self.settings.lifetimes)
 
         lives = None if self._is_confirmed or self.intents.login else UNCONFIRMED
         result = self.settings.records.replace(stored, edit, now, lives=lives)
@@ -319,7 +308,7 @@ class Transaction:
         self._saved(result, token)
 
     def _saved(self, stored: Stored, token: bytes | None) -> None:
-        self.stored, self.standing = stored, Standing.STORED
+        self.stored, self.standing = stored, STORED
         if token is not None:
             # Rule 6: a token that was written is always sent, whatever becomes of the rest of the request.
             self._issues = Ticket(stored.record.id, token)
@@ -333,12 +322,12 @@ class Transaction:
         """The session was ended (rule 3), or somebody logged in or out of it (rule 5), while this request worked."""
         self.stored, self._other = None, lost.found
         if self.intents.login is not None:
-            self.standing = Standing.NEW
+            self.standing = NEW
             self._create()  # rule 6
             return
         is_over = lost.found is None or lost.found.envelope.is_tombstone
         self._discard("the session was ended meanwhile" if is_over else "the session's epoch moved meanwhile")
-        self._begin(Standing.DETACHED)
+        self._begin(DETACHED)
 
     def _check_login(self, login: Login) -> None:
         """Ask, now that a login is stored, whether it still holds: nobody was disabled or signed out meanwhile."""
@@ -359,13 +348,13 @@ class Transaction:
 
         A failure is an event and not an error, for the visitor has got what was asked for.
         """
-        records, (record, envelope, is_stale) = self.settings.records, stored
-        expires_at = envelope.expires_at(now := records.now())
+        records, (record, envelope, is_stale), now = self.settings.records, stored, self._looked_at
+        expires_at = envelope.expires_at(now)
         try:
             if is_stale or self._is_stale_ticket:
                 sealed_anew = records.replace(stored, lambda fresh: fresh, now)
                 if isinstance(sealed_anew, Lost):
-                    self._begin(Standing.DETACHED)
+                    self._begin(DETACHED)
                 else:
                     self._saved(sealed_anew, None)
             elif expires_at - record.expires_at >= touch_interval(envelope.idle):

@@ -32,14 +32,23 @@ class NotStorable(TypeError):
     """This value, or one inside it, cannot be kept in a session."""
 
 
-def encode(value: object) -> bytes:
+def encode(value: object, _depth: int = 0) -> bytes:
     """The value as bytes. Raises `NotStorable`, a `TypeError`."""
+    # By a packer that nobody else has meanwhile: making one costs more than what it does for a small value.
+    idle = _IDLE_PACKERS[_depth]
     try:
-        return _pack(value, 0)
+        packer = idle.pop()
+    except IndexError:
+        # strict_types sends subclasses and tuples to `default` instead of writing them as something that they are not.
+        packer = Packer(default=partial(_substitute, depth=_depth), strict_types=True)
+    try:
+        packed: bytes = packer.pack(value)
     except UnicodeEncodeError:
         raise NotStorable("text with a lone surrogate, which no encoding can write") from None
     except (ValueError, RecursionError):
         raise NotStorable("a value that is nested too deeply, or contains itself") from None
+    idle.append(packer)  # one that raised is not used again
+    return packed
 
 
 def decode(encoded: bytes) -> Any:
@@ -48,19 +57,6 @@ def decode(encoded: bytes) -> Any:
         return unpackb(encoded, ext_hook=_revive, strict_map_key=False)
     except (TypeError, ArithmeticError, RecursionError) as error:  # unhashable keys; a Decimal of nonsense
         raise ValueError("not an encoded value") from error
-
-
-def _pack(value: object, depth: int) -> bytes:
-    """Made by a packer that nobody else has meanwhile: making one costs more than what it does for a small value."""
-    idle = _IDLE_PACKERS[depth]
-    try:
-        packer = idle.pop()
-    except IndexError:
-        # strict_types sends subclasses and tuples to `default` instead of writing them as something that they are not.
-        packer = Packer(default=partial(_substitute, depth=depth), strict_types=True)
-    packed: bytes = packer.pack(value)
-    idle.append(packer)  # one that raised is not used again
-    return packed
 
 
 def _substitute(value: object, *, depth: int) -> object:
@@ -84,7 +80,7 @@ _IDLE_PACKERS: list[list[Packer]] = [[] for _depth in range(MAX_EXTENSION_DEPTH 
 def _collection(value: Any, depth: int) -> ExtType:
     if depth > MAX_EXTENSION_DEPTH:
         raise NotStorable(f"tuples or sets nested more than {MAX_EXTENSION_DEPTH} deep")
-    items = [_pack(item, depth) for item in value]
+    items = [encode(item, depth) for item in value]
     if isinstance(value, set):
         return ExtType(_SET, _array(sorted(items)))
     return ExtType(_TUPLE, _array(items))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..records import Records, Stored
+from ..envelope import Stored
+from ..records import Records
 from .users import User
 
 

@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from ..errors import ConfigError, StoreUnavailable
 from .base import Record, checked_name
-from .slots import Slots, packed
+from .slots import Slots, capacity_for, packed
 
 try:
     import fcntl
@@ -87,7 +87,7 @@ class FileStore:
         except FileExistsError:
             return False
         try:
-            self._write(file, *Slots(record.id, b"").place_for(record.payload), record)
+            self._write(file, 0, capacity_for(record.payload), record)
             self._sync_directory()
         except OSError:
             os.unlink(self._file(record.id))

@@ -12,9 +12,8 @@ A file in which no slot is valid holds no record: somebody is about to create it
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from functools import lru_cache
 from struct import Struct
-from typing import NamedTuple
 from zlib import crc32
 
 from .base import Record
@@ -24,20 +23,15 @@ SMALLEST_CAPACITY = 256
 _MAGIC = b"sw1\0"
 _FRAME = Struct(">4sII")  # magic, capacity, checksum of both
 _STATE = Struct(">IQqB16sI")  # checksum, version, expires_at, owner's length, owner, payload's length
-_WHOLE_HEAD = Struct(">4sIIIQqB16sI")  # both
-_HEAD = _WHOLE_HEAD.size
+_CLAIM = Struct(">4xI8xQq")  # of both, what it takes to know which slot counts: capacity, version, expires_at
+_HEAD = _FRAME.size + _STATE.size
 _NO_CHECKSUM = crc32(b"\0\0\0\0")  # the checksum's own place counts as empty
 
 _READ = 8192
 
 
-class Claim(NamedTuple):
-    """A slot, and how new the state is that it claims to hold. The larger claim is the newer one."""
-
-    version: int
-    expires_at: int
-    offset: int
-    capacity: int
+Claim = tuple[int, int, int, int]
+"""A slot's version, expires_at, offset and capacity. The larger claim is the newer state."""
 
 
 class Slots:
@@ -49,10 +43,12 @@ class Slots:
         self.record: Record | None = None
         """The state that counts; None if no slot is whole."""
         for claim in self._claims:
-            self.record = _state(id, content, claim.offset)
+            self.record = _state(id, content, claim[2])
             if self.record is not None:
                 self._counts = claim
                 break
+        self.is_torn = self._counts is None or self._counts is not self._claims[0]
+        """Whether what claims to be the newest state is not whole: half written before a crash, or just now."""
 
     @classmethod
     def read(cls, id: bytes, file: int) -> Slots:
@@ -62,59 +58,55 @@ class Slots:
             content += os.pread(file, os.fstat(file).st_size - _READ, _READ)
         return cls(id, content)
 
-    @property
-    def is_torn(self) -> bool:
-        """Whether what claims to be the newest state is not whole: half written before a crash, or just now."""
-        return self._counts is None or self._counts is not self._claims[0]
-
     def place_for(self, payload: bytes) -> tuple[int, int]:
         """Offset and capacity of the slot to write: the smallest that will do and does not count, or a new one."""
-        free = [claim for claim in self._claims if claim.capacity >= len(payload) and claim is not self._counts]
+        size, counts = len(payload), self._counts
+        free = [(claim[3], claim[2]) for claim in self._claims if claim[3] >= size and claim is not counts]
         if free:
-            claim = min(free, key=lambda claim: claim.capacity)
-            return claim.offset, claim.capacity
-        last = max(self._claims, key=lambda claim: claim.offset, default=None)
-        end = last.offset + _HEAD + last.capacity if last is not None else 0
-        return end, _capacity_for(len(payload))
+            capacity, offset = min(free)
+            return offset, capacity
+        end = max((offset + _HEAD + capacity for _, _, offset, capacity in self._claims), default=0)
+        return end, capacity_for(payload)
+
+
+def capacity_for(payload: bytes) -> int:
+    """Room for the payload, and for some growth: the next power of two."""
+    return max(SMALLEST_CAPACITY, 1 << (len(payload) - 1).bit_length())
 
 
 def packed(capacity: int, record: Record) -> bytes:
     """A slot as it is written."""
-    frame = _FRAME.pack(_MAGIC, capacity, crc32(_MAGIC + capacity.to_bytes(4, "big")))
-    owner = record.owner or b""
-    state = (record.version, record.expires_at, len(owner), owner, len(record.payload))
-    checksum = crc32(_STATE.pack(0, *state) + record.id + record.payload)
-    return frame + _STATE.pack(checksum, *state) + record.payload
+    id, version, expires_at, owner, payload = record
+    state = (version, expires_at, 0 if owner is None else len(owner), owner or b"", len(payload))
+    checksum = crc32(_STATE.pack(0, *state) + id + payload)
+    return _frame(capacity) + _STATE.pack(checksum, *state) + payload
 
 
-def _claims(content: bytes) -> Iterator[Claim]:
+@lru_cache
+def _frame(capacity: int) -> bytes:
+    return _FRAME.pack(_MAGIC, capacity, crc32(_MAGIC + capacity.to_bytes(4, "big")))
+
+
+def _claims(content: bytes) -> list[Claim]:
     """What the slots say of themselves, up to the end or to one whose frame was not written to the end."""
-    offset = 0
+    claims, offset, padded = [], 0, content + bytes(_HEAD)
     while offset + _FRAME.size <= len(content):
-        head = content[offset : offset + _HEAD].ljust(_HEAD, b"\0")
-        magic, capacity, checksum, _, version, expires_at, _, _, _ = _WHOLE_HEAD.unpack(head)
-        if magic != _MAGIC or checksum != crc32(head[:8]):
-            return
-        yield Claim(version, expires_at, offset, capacity)
+        capacity, version, expires_at = _CLAIM.unpack_from(padded, offset)
+        if not content.startswith(_frame(capacity), offset):
+            break
+        claims.append((version, expires_at, offset, capacity))
         offset += _HEAD + capacity
+    return claims
 
 
 def _state(id: bytes, content: bytes, offset: int) -> Record | None:
     """The record as the slot here has it, or None if the slot is torn."""
     if offset + _HEAD > len(content):
         return None
-    _, _, _, checksum, version, expires_at, owner_length, owner, length = _WHOLE_HEAD.unpack_from(content, offset)
     start = offset + _HEAD
+    head = content[offset + _FRAME.size : start]
+    checksum, version, expires_at, owner_length, owner, length = _STATE.unpack(head)
     payload = content[start : start + length]
-    head = crc32(content[offset + _FRAME.size + 4 : start], _NO_CHECKSUM)
-    if checksum != crc32(payload, crc32(id, head)):
+    if checksum != crc32(payload, crc32(id, crc32(head[4:], _NO_CHECKSUM))):
         return None
     return Record(id, version, expires_at, owner[:owner_length] if owner_length else None, payload)
-
-
-def _capacity_for(size: int) -> int:
-    """Room for a payload, and for some growth: the next power of two."""
-    capacity = SMALLEST_CAPACITY
-    while capacity < size:
-        capacity *= 2
-    return capacity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from ..records import Stored
+from ..envelope import Stored
 from .site import Progress, Reply, Request, Seen, Site
 from .states import Before, State
 

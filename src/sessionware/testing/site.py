@@ -18,11 +18,11 @@ from .. import records, ticket
 from ..auth.login import Auth
 from ..auth.users import User
 from ..cookie import Cookie
+from ..envelope import Stored
 from ..errors import SessionwareError
 from ..events import Event
 from ..keyring import Keyring
 from ..middleware import SessionMiddleware
-from ..records import Stored
 from ..session import get_session
 from ..timeouts import Timeouts
 from .world import Call, Stage, Tables, Waits, World
