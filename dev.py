@@ -3,6 +3,7 @@
 
     python3 dev.py example [--port N]     serve the example site on this machine
     python3 dev.py test [PYTEST ARGS]     every check and every test
+    python3 dev.py compiled [PYTEST ARGS] the tests once more, on the compiled library; needs a C compiler
     python3 dev.py matrix [PYTEST ARGS]   the tests under each Python found here, and with the oldest dependencies
     python3 dev.py fuzz [COUNT [SEED]]    damaged cookies, rows and forms, a million of them
     python3 dev.py hammer [OPTIONS]       real servers under load, whose processes are killed all the time
@@ -25,6 +26,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +35,12 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 MATRIX = ROOT / ".venv-matrix"
 BENCH = ROOT / ".venv-bench"
+COMPILED = ROOT / ".compiled"
+
+#: For pip: compile, and leave nothing of it among the source, where it would be imported in its place.
+COMPILING = {"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1", "HATCH_BUILD_CLEAN_HOOKS_AFTER": "1"}
+
+IS_COMPILED = "import sys, sessionware.transaction as part; sys.exit(part.__file__.endswith('.py'))"
 
 NO_VENV = """{python} cannot make virtual environments: its module {module} is missing.
 On Debian and Ubuntu: apt-get install python3-venv. Elsewhere: install a complete Python 3.10 or newer."""
@@ -48,6 +56,7 @@ def main(arguments: list[str]) -> int:
     commands = {
         "example": example,
         "test": test,
+        "compiled": compiled,
         "matrix": matrix,
         "fuzz": fuzz,
         "hammer": hammer,
@@ -82,6 +91,12 @@ def test(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
+def compiled(arguments: list[str]) -> int:
+    """Run the tests on the compiled library, but those that put something else in the place of its parts."""
+    python = environment(VENV)
+    return run(python, "-m", "pytest", "-m", "not interpreted", *arguments, PYTHONPATH=str(compiled_library(python)))
+
+
 def matrix(arguments: list[str]) -> int:
     """Run the tests under each Python, then once more under the oldest with the oldest dependencies."""
     interpreters = find_interpreters()
@@ -110,9 +125,9 @@ def crash(arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """Measure. The peers have an environment of their own, never the project's."""
-    peers = ROOT / "benchmarks" / "requirements.txt"
-    return run(environment(BENCH, peers=peers), "-m", "benchmarks.run", *arguments)
+    """Measure the compiled library. The peers have an environment of their own, never the project's."""
+    python = environment(BENCH, peers=ROOT / "benchmarks" / "requirements.txt")
+    return run(python, "-m", "benchmarks.run", *arguments, PYTHONPATH=str(compiled_library(python)))
 
 
 def docs(arguments: list[str]) -> int:
@@ -198,19 +213,33 @@ def install_oldest(python: Path) -> None:
     must_run(python, "-m", "pip", "install", "--quiet", *oldest)
 
 
+def compiled_library(python: Path) -> Path:
+    """A directory with the package compiled for this Python, for PYTHONPATH; makes it unless it is up to date."""
+    stamp = COMPILED / "stamp"
+    base = python.resolve()  # environments of one Python share it
+    wanted = fingerprint(base, *sorted((ROOT / "src").rglob("*.py")))
+    if not (stamp.exists() and stamp.read_text() == wanted):
+        print(f"Compiling into {COMPILED.relative_to(ROOT)}. This takes a minute.", flush=True)
+        shutil.rmtree(COMPILED, ignore_errors=True)
+        must_run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", COMPILED, ROOT, **COMPILING)
+        must_run(python, "-c", IS_COMPILED, PYTHONPATH=str(COMPILED))
+        stamp.write_text(wanted)
+    return COMPILED
+
+
 def check_venv_support() -> None:
     for module in ("venv", "ensurepip"):
         if importlib.util.find_spec(module) is None:
             sys.exit(NO_VENV.format(python=sys.executable, module=module))
 
 
-def run(*command: str | Path) -> int:
+def run(*command: str | Path, **variables: str) -> int:
     print("$", shlex.join(map(str, command)), flush=True)
-    return subprocess.call(command, cwd=ROOT)
+    return subprocess.call(command, cwd=ROOT, env={**os.environ, **variables})
 
 
-def must_run(*command: str | Path) -> None:
-    status = subprocess.call(command, cwd=ROOT)
+def must_run(*command: str | Path, **variables: str) -> None:
+    status = subprocess.call(command, cwd=ROOT, env={**os.environ, **variables})
     if status != 0:
         sys.exit(f"This failed: {shlex.join(map(str, command))}")
 

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from sessionware import transaction
+
 _PACKAGES = (
     "sessionware",
     "cryptography",
@@ -39,6 +41,7 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "is_compiled": not (transaction.__file__ or "").endswith(".py"),
     }
 
 

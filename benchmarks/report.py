@@ -30,6 +30,7 @@ def as_markdown(results: Row) -> str:
     """All tables of which there are figures."""
     sections: dict[str, Callable[[Any], str]] = {
         "micro": micro_section,
+        "interpreted": interpreted_section,
         "growth": growth_section,
         "macro": macro_section,
         "contention": contention_section,
@@ -63,10 +64,11 @@ def times(value: float | None) -> str:
 def machine_line(results: Row) -> str:
     machine = results["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    build = "sessionware compiled" if machine["is_compiled"] else "sessionware as plain Python"
     quick = " A quick run: for a look, not for quoting." if results["quick"] else ""
     return (
         f"Measured on {machine['date']} on {machine['cores']} cores of {machine['cpu']}, {machine['system']}, "
-        f"{machine['file_system']}, Python {machine['python']}, SQLite {machine['sqlite']}, {packages}.{quick}"
+        f"{machine['file_system']}, Python {machine['python']}, SQLite {machine['sqlite']}, {packages}; {build}.{quick}"
     )
 
 
@@ -89,6 +91,18 @@ def micro_section(rows: list[Row]) -> str:
             _bare_table(micro),
         )
     )
+
+
+def interpreted_section(rows: list[Row]) -> str:
+    micro = Micro(rows)
+    head = ["store", *SCENARIOS]
+    own = [[store, *(_beside_floor(micro, store, letter) for letter in SCENARIOS)] for store in STORES]
+    return "### The same library as plain Python, µs, and how many times the floor in that run\n\n" + table(head, own)
+
+
+def _beside_floor(micro: Micro, store: str, letter: str) -> str:
+    own = micro.ours(store, letter)
+    return f"{number(own)} ({times(_ratio(own, micro.floor(store, letter)))})"
 
 
 def _cost_table(micro: Micro) -> str:

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from . import contention, growth, imports, macro, micro
 from .machine import describe
 from .report import as_markdown
-from .subjects import subjects
+from .subjects import FAMILIES, subjects
 
 SEED = 20_261
 
@@ -30,10 +32,24 @@ _FEW = (1_000, 20_000)
 _QUICK_GROWTH = growth.Plan(dict.fromkeys(_GROWTH.sizes, _FEW), rounds=5, batch=20, creations=500, seed=SEED)
 
 
-def run_micro(is_quick: bool) -> Any:
+def run_micro(is_quick: bool, families: Iterable[str] = FAMILIES) -> Any:
     plan = micro.Plan(rounds=4, batch=6, seed=SEED) if is_quick else micro.Plan(rounds=25, batch=30, seed=SEED)
     with tempfile.TemporaryDirectory() as directory:
-        return micro.measure(subjects(), plan, Path(directory))
+        return micro.measure(subjects(families), plan, Path(directory))
+
+
+def run_interpreted(is_quick: bool) -> Any:
+    """sessionware and the floors in a Python that does not find the compiled library, but the source."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with tempfile.TemporaryDirectory() as directory:
+        out = Path(directory, "own.json")
+        command = [sys.executable, "-m", "benchmarks.run", "own", "--out", str(out), *(["--quick"] if is_quick else [])]
+        subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)
+        return json.loads(out.read_text(encoding="utf-8"))["own"]
+
+
+def run_own(is_quick: bool) -> Any:
+    return run_micro(is_quick, ("ours", "floors"))
 
 
 def run_growth(is_quick: bool) -> Any:
@@ -55,8 +71,10 @@ def run_import(_is_quick: bool) -> Any:
     return imports.measure()
 
 
+#: All that there is to measure. What `run_interpreted` asks of its child is not asked for by itself.
 PARTS: dict[str, Callable[[bool], Any]] = {
     "micro": run_micro,
+    "interpreted": run_interpreted,
     "growth": run_growth,
     "macro": run_macro,
     "contention": run_contention,
@@ -71,7 +89,7 @@ def main(arguments: list[str]) -> int:
     results: dict[str, Any] = {"machine": describe(), "quick": options.quick, "seed": SEED}
     for part in options.parts or PARTS:
         begin = time.monotonic()
-        results[part] = PARTS[part](options.quick)
+        results[part] = {**PARTS, "own": run_own}[part](options.quick)
         print(f"{part}: {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
         if options.out:  # after each part, so that an interrupted run is not lost
             options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
@@ -85,7 +103,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="keep the figures here")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}; all if none is named")
     options = parser.parse_args(arguments)
-    unknown = [part for part in options.parts if part not in PARTS]
+    unknown = [part for part in options.parts if part not in (*PARTS, "own")]
     if unknown:
         parser.error(f"no part is called {unknown[0]!r}; there are {', '.join(PARTS)}")
     return options

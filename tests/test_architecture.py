@@ -30,22 +30,22 @@ LAYERS = """
     transaction
     standing
     settings
-    cookie  intents
+    cookie_reader  intents
     records
     stores
     stores.memory  stores.sqlite  stores.file
     envelope  stores.slots
     changes  ticket  sqlitedb
-    keyring  stores.base  timeouts  origins  values  usernames
-    events
+    keyring  cookie  stores.base  timeouts  origins  values  usernames
+    events  sealer
     errors
 """
 
 #: Pairs that layers alone would allow: each side does its work without knowing of the other.
-STRANGERS = [("middleware", "auth"), ("cookie", "session")]
+STRANGERS = [("middleware", "auth"), ("cookie_reader", "session")]
 
 #: Third-party packages, and the one module that may import each.
-HOLDERS = {"argon2": "auth.passwords", "cryptography": "keyring", "msgpack": "values", "webob": "auth.pages"}
+HOLDERS = {"argon2": "auth.passwords", "cryptography": "sealer", "msgpack": "values", "webob": "auth.pages"}
 
 NO_PACKAGES = {"sessionware", "_typeshed"}  # ourselves, and what exists for type checkers only
 

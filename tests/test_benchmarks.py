@@ -30,6 +30,7 @@ MACHINE = {
     "python": "",
     "sqlite": "",
     "packages": {},
+    "is_compiled": True,
 }
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kit import Site
 
 from sessionware import ConfigError, Cookie, Keyring
-from sessionware.cookie import CookieConflict, CookieReader, is_loopback
+from sessionware.cookie_reader import CookieConflict, CookieReader, is_loopback
 from sessionware.ticket import TicketSealer
 
 HTTP, HTTPS = {"wsgi.url_scheme": "http"}, {"wsgi.url_scheme": "https"}

@@ -67,14 +67,16 @@ class Workshop:
     def describe(self, text: str) -> None:
         (self.root / "pyproject.toml").write_text(text)
 
-    def run(self, *command: str | Path) -> None:
+    def run(self, *command: str | Path, **variables: str) -> None:
         self.commands.append([str(word) for word in command])
         if self.fails_at and self.fails_at in self.commands[-1]:
             raise SystemExit
         if "venv" in self.commands[-1]:
             script(Path(command[-1]) / "bin" / "python", f"#!/bin/sh\necho '{REQUIREMENTS}'\n")
+        if "--target" in self.commands[-1]:
+            (self.root / ".compiled").mkdir()
 
-    def call(self, *command: str | Path) -> int:
+    def call(self, *command: str | Path, **variables: str) -> int:
         self.calls.append([str(word) for word in command[2:]])
         return 1 if self.fails_at and self.fails_at in self.calls[-1] else 0
 
@@ -91,6 +93,7 @@ def workshop(tmp_path, monkeypatch):
     monkeypatch.setattr(dev, "ROOT", tmp_path)
     monkeypatch.setattr(dev, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(dev, "MATRIX", tmp_path / ".venv-matrix")
+    monkeypatch.setattr(dev, "COMPILED", tmp_path / ".compiled")
     monkeypatch.setattr(dev, "must_run", workshop.run)
     monkeypatch.setattr(dev, "run", workshop.call)
     return workshop
@@ -156,6 +159,41 @@ def test_the_environment_of_another_place_is_not_trusted(workshop, monkeypatch):
     assert workshop.ask() > 0
 
 
+@pytest.fixture
+def source(workshop):
+    source = workshop.root / "src" / "module.py"
+    source.parent.mkdir()
+    source.write_text("n = 1")
+    return source
+
+
+def compiles(workshop: Workshop) -> bool:
+    """Whether the compiled tests have to compile first. They run without what only the source allows."""
+    workshop.commands.clear()
+    assert dev.main(["compiled", "-x"]) == 0
+    assert workshop.calls[-1] == ["pytest", "-m", "not interpreted", "-x"]
+    return any("--target" in command for command in workshop.commands)
+
+
+def test_the_library_is_compiled_when_its_source_has_changed(workshop, source):
+    """Else what was compiled before is good enough."""
+    assert [compiles(workshop), compiles(workshop)] == [True, False]
+
+    source.write_text("n = 2")
+    assert [compiles(workshop), compiles(workshop)] == [True, False]
+
+
+@pytest.mark.parametrize("step", ["--target", "-c"])
+def test_an_interrupted_compilation_is_done_again(workshop, source, step):
+    """The same for one that left nothing compiled."""
+    workshop.fails_at = step
+    with pytest.raises(SystemExit):
+        compiles(workshop)
+
+    workshop.fails_at = ""
+    assert compiles(workshop)
+
+
 def test_only_interpreters_that_start_are_found(tmp_path, monkeypatch):
     """pyenv's names on PATH may start nothing; the real ones lie in its versions."""
     shims, pyenv = tmp_path / "shims", tmp_path / "pyenv"
@@ -214,35 +252,43 @@ def bare_machine(tmp_path):
     return tmp_path
 
 
+#: What `.ci/run` tests once more.
+COMPILED = "commit_rules cookie envelope interleavings login session stateful values wsgi"
+
+
 def ci(machine: Path) -> list[str]:
     subprocess.run([CI], cwd="/", env={"PATH": str(machine)}, check=True)
     return (machine / "log").read_text().splitlines()
+
+
+def again(demand: str) -> str:
+    """How the log shows the second run, on the compiled library."""
+    return f"python3 dev.py compiled {' '.join(f'tests/test_{name}.py' for name in COMPILED.split())} {demand}"
 
 
 def test_ci_installs_what_is_missing_and_lets_nothing_be_skipped(bare_machine):
     """The tests run last, by the README's command, with every prerequisite demanded."""
     assert ci(bare_machine) == [
         "apt-get update",
-        "apt-get install --yes chromium nginx strace",
+        "apt-get install --yes chromium nginx strace gcc",
         "python3 dev.py test all",
+        again("all"),
     ]
 
 
 def test_ci_installs_nothing_where_all_is_there(bare_machine):
     """A prepared machine starts at once."""
-    script(bare_machine / "chromium-browser", "")
-    script(bare_machine / "nginx", "")
-    script(bare_machine / "strace", "")
+    for program in ("chromium-browser", "nginx", "strace", "cc"):
+        script(bare_machine / program, "")
 
-    assert ci(bare_machine) == ["python3 dev.py test all"]
+    assert ci(bare_machine) == ["python3 dev.py test all", again("all")]
 
 
 def test_ci_installs_what_virtual_environments_need(bare_machine):
     """Debian's Python comes without; the message of dev.py is for people, a machine helps itself."""
-    script(bare_machine / "chromium", "")
-    script(bare_machine / "nginx", "")
-    script(bare_machine / "strace", "")
+    for program in ("chromium", "nginx", "strace", "cc"):
+        script(bare_machine / program, "")
     python = bare_machine / "python3"
     python.write_text(python.read_text().replace("||", "&& exit 1 ||"))
 
-    assert "apt-get install --yes python3 python3-venv" in ci(bare_machine)
+    assert "apt-get install --yes python3 python3-venv python3-dev" in ci(bare_machine)

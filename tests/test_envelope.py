@@ -193,6 +193,7 @@ def release(store, clock, *, next_format=None):
     return site
 
 
+@pytest.mark.interpreted
 def test_format_is_changed_reader_first_and_nobody_is_logged_out(clock):
     """Today's release beside one that reads the next format; then that one beside one that writes it."""
     store = MemoryStore()
@@ -209,6 +210,7 @@ def test_format_is_changed_reader_first_and_nobody_is_logged_out(clock):
     assert seen == [("ada", turn + 1) for turn in range(10)]
 
 
+@pytest.mark.interpreted
 def test_format_that_is_written_too_early_is_left_alone_by_older_releases(clock):
     """They see no session, and delete none: with the next release the visitor is logged in again."""
     store = MemoryStore()

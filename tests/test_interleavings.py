@@ -23,6 +23,7 @@ def test_promise_holds_in_every_order(scenario):
     assert verdict.orders >= 10
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("missing", MISSING, ids=str)
 def test_each_rule_is_needed(missing):
     """With this rule taken out, some order of this scenario goes wrong; the page shows how many."""
@@ -34,6 +35,7 @@ def test_each_rule_is_needed(missing):
     assert row in interleavings.PAGE.read_text(encoding="utf-8"), "run: python3 dev.py docs"
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("name", SIMPLER)
 def test_simpler_policies_break_promises(name):
     """What other libraries do goes wrong in one of these."""

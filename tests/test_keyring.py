@@ -8,7 +8,7 @@ import pytest
 from conftest import SECRET
 
 from sessionware import ConfigError, Keyring
-from sessionware.keyring import UnknownKey
+from sessionware.sealer import UnknownKey
 
 OLD, NEW = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
 

@@ -325,8 +325,9 @@ def test_outage_while_streaming_replaces_the_response():
     assert body.closed == 1
 
 
-def test_outage_at_the_first_write_replaces_the_response():
-    """The same for `write()`: nothing of the application's goes out."""
+@pytest.mark.parametrize("kind", [list, iter])
+def test_outage_at_the_first_write_replaces_the_response(kind):
+    """The same for `write()`: nothing of the application's goes out, and the 503 has its whole body."""
     site = Site()
     site.store.broken.add("create")
 
@@ -334,7 +335,7 @@ def test_outage_at_the_first_write_replaces_the_response():
         write_chunk = start(start_response)
         write(environ)
         write_chunk(b"secret")
-        return [b"secret"]
+        return kind([b"secret"])
 
     server = Server(_with_app(site, app))
 

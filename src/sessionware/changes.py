@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .values import IMMUTABLE, NotStorable, decode, encode
+from .errors import NotStorable
+from .values import IMMUTABLE, decode, encode
 
 Data = dict[str, bytes]
 """A session's data: each key with its value's own encoded bytes. Shared, so it is copied to be changed."""

@@ -13,7 +13,8 @@ from struct import Struct
 from typing import NamedTuple
 
 from .changes import Data
-from .keyring import Keyring, UnknownKey
+from .keyring import Keyring
+from .sealer import UnknownKey
 from .stores.base import Record
 from .values import decode, encode
 

@@ -13,7 +13,7 @@ SessionwareError
     ├── CrossOriginRefused 403   TokenInvalid 403
     └── UsernameTaken 409        UsernameRejected 422    PasswordRejected 422
 
-A wrong *type* (a number where text is due, a value that cannot be stored) is Python's own `TypeError`.
+A wrong *type* (a number where text is due) is Python's own `TypeError`; `NotStorable`, for values, is one of those.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ class SessionClosed(SessionwareError):
 
 class SessionTooLarge(SessionwareError):
     """The session's data, encoded, is larger than `max_bytes`."""
+
+
+class NotStorable(TypeError):
+    """This value, or one inside it, cannot be kept in a session."""
 
 
 class AuthError(SessionwareError):

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from .cookie import Cookie, CookieReader, is_https, is_loopback
+from .cookie import Cookie
+from .cookie_reader import CookieReader, is_https, is_loopback
 from .errors import ConfigError
 from .events import Event, Events
 from .keyring import Keyring
@@ -58,7 +59,7 @@ class SessionMiddleware:
         clock: Callable[[], float] = time.time,
     ) -> None:
         store = MemoryStore() if store is None else store
-        _check(app, store, cookie, timeouts, cross_origin, environ_key, on_event, clock)
+        _check(app, store, cookie, timeouts, cross_origin, environ_key, max_bytes, on_event, clock)
         keyring, events = Keyring(secret), Events(on_event, clock)
         origins = Origins(trusted_origins)
         self._app = app
@@ -150,6 +151,7 @@ def _check(
     timeouts: object,
     cross_origin: object,
     environ_key: object,
+    max_bytes: object,
     hook: object,
     clock: object,
 ) -> None:
@@ -168,6 +170,8 @@ def _check(
         raise ConfigError(f'cross_origin={cross_origin!r}: write "isolate" or "allow".')
     if not isinstance(environ_key, str) or not environ_key:
         raise ConfigError(f'environ_key={environ_key!r}: write a text such as "sessionware.session".')
+    if not isinstance(max_bytes, int) or max_bytes < 1024:
+        raise ConfigError(f"max_bytes={max_bytes!r}: write a number of bytes, at least 1024.")
     if hook is not None and not callable(hook):
         raise ConfigError(f"on_event={hook!r}: pass a function that takes an Event.")
     if not callable(clock):

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from .envelope import Envelope, EnvelopeSealer, Stored, Unreadable
-from .errors import ConfigError, SessionConflict, SessionTooLarge, StoreError, StoreUnavailable
+from .errors import SessionConflict, SessionTooLarge, StoreError, StoreUnavailable
 from .events import Events
 from .keyring import Keyring
 from .stores.base import Record, Store
@@ -60,8 +60,6 @@ class Records:
         pause: Callable[[int], None] | None = None,
         patience: float = PATIENCE,
     ) -> None:
-        if not isinstance(max_bytes, int) or max_bytes < 1024:
-            raise ConfigError(f"max_bytes={max_bytes!r}: write a number of bytes, at least 1024.")
         self.store = store
         self._keyring = keyring
         self._sealer = EnvelopeSealer(keyring)

@@ -34,14 +34,12 @@ _UNAVAILABLE_BODY = b"The service is unavailable for a moment. Please try again.
 
 
 class Reply:
-    """One response: keeps what the application starts, and sends it once the session is saved.
-
-    `replaced_by` is the body of the 503 that went out in the place of the application's response, if one did.
-    """
+    """One response: keeps what the application starts, and sends it once the session is saved."""
 
     __slots__ = (
         "_environ",
         "_headers",
+        "_replacement",
         "_server_write",
         "_settings",
         "_start_response",
@@ -49,7 +47,6 @@ class Reply:
         "_transaction",
         "_uses_write",
         "is_sent",
-        "replaced_by",
     )
 
     def __init__(self, settings: Settings, environ: Mapping[str, Any], start_response: StartResponse) -> None:
@@ -61,7 +58,7 @@ class Reply:
         self._status: str | None = None
         self._headers: Headers = _NO_HEADERS
         self._uses_write = self.is_sent = False
-        self.replaced_by: bytes | None = None
+        self._replacement: bytes | None = None
 
     def begin(self) -> Transaction:
         """The transaction of the request's session, which begins when somebody looks at it."""
@@ -70,9 +67,13 @@ class Reply:
             self._transaction = Transaction(self._settings, self._environ, phase)
         return self._transaction
 
+    def replacement(self) -> bytes | None:
+        """The body of the 503 that went out in the place of the application's response, if one did."""
+        return self._replacement
+
     def start(self, status: str, headers: Headers, exc_info: OptExcInfo | None = None) -> Callable[[bytes], object]:
         """What the application calls as `start_response`."""
-        if self.is_sent and self.replaced_by is None:
+        if self.is_sent and self._replacement is None:
             # The server decides: it raises exc_info if its headers are out, else takes these in place of the first.
             if self._transaction is not None and self._transaction.is_seen:
                 headers = self._with_session(headers, self._transaction.outcome)
@@ -106,7 +107,7 @@ class Reply:
     def recover(self, error: BaseException) -> bool:
         """Whether what the application raised was the store's outage, and a 503 went out for it (rules 11 and 12)."""
         if self.is_sent:
-            return self.replaced_by is not None
+            return self._replacement is not None
         self.begin().abandon("the application raised an exception")
         if not _is_outage(error):
             return False
@@ -122,9 +123,9 @@ class Reply:
         except BaseException:
             close_body(body)
             raise
-        if self.replaced_by is not None:
+        if self._replacement is not None:
             close_body(body)
-            return [self.replaced_by]
+            return [self._replacement]
         if self._uses_write:
             self.close(failed=False)
         self.shut()
@@ -144,7 +145,7 @@ class Reply:
             # Nobody took the body: a client that hung up. What the application did holds all the same.
             is_error = self._status is not None and self._status.startswith("5")
             transaction.finish(failed=failed or is_error)
-        elif not failed and self.replaced_by is None:
+        elif not failed and self._replacement is None:
             transaction.commit()
 
     def shut(self) -> None:
@@ -156,7 +157,7 @@ class Reply:
     def _replace(self) -> None:
         """Send a 503 that reveals nothing, with the token in it if one was written before (rules 6 and 12)."""
         self.is_sent = True
-        self.replaced_by = b"" if self._environ.get("REQUEST_METHOD") == "HEAD" else _UNAVAILABLE_BODY
+        self._replacement = b"" if self._environ.get("REQUEST_METHOD") == "HEAD" else _UNAVAILABLE_BODY
         transaction = self.begin()
         transaction.abandon("the store is unavailable")
         headers = [
@@ -192,23 +193,27 @@ class Stream:
         self._reply = reply
         self._body = body
         self._chunks = iter(body)
-        self._has_failed = False
+        self._has_failed = self._is_over = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        if self._reply.replaced_by is not None:
+        if self._is_over:
             raise StopIteration
+        chunk = None
         try:
-            chunk = next(self._chunks, None)
-            self._reply.send()
+            if self._reply.replacement() is None:
+                chunk = next(self._chunks, None)
+                self._reply.send()
         except BaseException as error:
             self._has_failed = True
             if not self._reply.recover(error):
                 raise
-        if self._reply.replaced_by is not None:
-            return self._reply.replaced_by
+        replacement = self._reply.replacement()
+        self._is_over = replacement is not None or chunk is None
+        if replacement is not None:
+            return replacement
         if chunk is None:
             raise StopIteration
         return chunk

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .cookie import CookieReader
+from .cookie_reader import CookieReader
 from .events import Events
 from .keyring import Keyring
 from .records import Records

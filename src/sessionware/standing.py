@@ -7,7 +7,7 @@ from enum import Enum, auto
 from hmac import compare_digest
 from typing import Any
 
-from .cookie import CookieConflict
+from .cookie_reader import CookieConflict
 from .envelope import Stored
 from .records import GRACE
 from .settings import Settings

@@ -19,6 +19,8 @@ from uuid import UUID
 
 from msgpack import ExtType, Packer, unpackb
 
+from .errors import NotStorable
+
 #: Each level is a C call when decoding: unbounded, a hostile value would crash the process.
 MAX_EXTENSION_DEPTH = 8
 
@@ -26,10 +28,6 @@ _TUPLE, _SET, _DATETIME, _DATE, _DECIMAL, _UUID, _BIG_INT = range(1, 8)
 
 #: Types whose values cannot change, so that one that was handed out need not be looked at again.
 IMMUTABLE = frozenset({type(None), bool, int, float, str, bytes, datetime, date, Decimal, UUID})
-
-
-class NotStorable(TypeError):
-    """This value, or one inside it, cannot be kept in a session."""
 
 
 def encode(value: object, _depth: int = 0) -> bytes:

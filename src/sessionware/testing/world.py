@@ -60,7 +60,7 @@ class Stage:
         answer = self._answers.pop(0)
         if answer is FAILS:
             raise StoreUnavailable(FAILS)
-        return answer
+        return list(answer) if type(answer) is tuple else answer  # kept as a tuple, for it is part of a key
 
 
 class World(NamedTuple):
