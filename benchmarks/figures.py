@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from .micro import FLOORS
+
 STORES = ("memory", "file", "sqlite")
 
 #: How each store's own default subject is called by those who have one.
-_DEFAULTS = {
+DEFAULTS = {
     "beaker": {"memory": "beaker-memory", "file": "beaker-file", "sqlite": "beaker-sqla"},
     "django": {"memory": "django-locmem", "file": "django-file", "sqlite": "django-db"},
 }
@@ -51,8 +53,17 @@ class Micro:
         return None if row is None else float(row["cost_us"])
 
     def floor(self, store: str, letter: str) -> float | None:
-        """The lowest floor of the store. For `modify`, which floors lack, it is that of counting."""
-        return self._least("floor", store, "D" if letter == "M" else letter, "cost_us")
+        """The store's floor. For `modify`, which floors lack, it is that of counting."""
+        return self.cost(FLOORS[store], "D" if letter == "M" else letter)
+
+    def times_floor(self, store: str, letter: str) -> float | None:
+        """How many times the floor ours costs: the median of pairs, and so not the quotient of two medians."""
+        return self.ratio(f"sessionware-{store}", letter)
+
+    def ratio(self, subject: str, letter: str) -> float | None:
+        """How many times what it is compared with (`micro.compared_with`) the subject costs; None for what is noise."""
+        ratio = (self.row(subject, letter) or {}).get("ratio")
+        return ratio if ratio and ratio > 0 else None
 
     def fastest(self, store: str, letter: str) -> Row | None:
         """The fastest peer in any configuration that asks the store, of those whose cost stands out from the noise."""
@@ -62,10 +73,11 @@ class Micro:
 
     def default_of(self, family: str, store: str, letter: str) -> float | None:
         """What the family's store costs as it comes."""
-        return self.cost(_DEFAULTS[family][store], letter)
+        return self.cost(DEFAULTS[family][store], letter)
 
-    def _least(self, kind: str, store: str, letter: str, field: str) -> float | None:
-        return min((float(row[field]) for row in self._at(kind, store, letter)), default=None)
+    def faster_than(self, family: str, store: str, letter: str) -> float | None:
+        """How many times what ours costs the family's store costs as it comes."""
+        return self.ratio(DEFAULTS[family][store], letter)
 
     def _at(self, kind: str, store: str, letter: str) -> list[Row]:
         return [row for row in self._rows if (row["kind"], row["store"], row["scenario"]) == (kind, store, letter)]

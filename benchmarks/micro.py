@@ -2,7 +2,8 @@
 
 Rounds are interleaved: each goes through every subject and scenario in an order of its own. A subject's cost is its
 time less that of the same application without sessions, which has its turn right before it in every round, so that a
-machine which runs slower for a while slows both.
+machine which runs slower for a while slows both. For the same reason what a subject is compared with has its turn right
+after it: the floor after one of ours, ours after a peer.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ BROWSERS = 20
 UNTIMED = 3
 
 
+#: Each store's floor. That of files writes in place, as FileStore does.
+FLOORS = {"memory": "floor-memory", "file": "floor-file-twoslot", "sqlite": "floor-sqlite"}
+
+
 class Plan(NamedTuple):
     """How much is measured."""
 
@@ -43,10 +48,13 @@ class Cell(NamedTuple):
 
 @dataclass
 class Times:
-    """Nanoseconds, round by round, and those of the bare application right before."""
+    """Nanoseconds, round by round."""
 
     rounds: list[list[int]] = field(default_factory=list)
-    bare: list[list[int]] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+    """Of each round: the median less that of the bare application right before."""
+    ratios: list[float] = field(default_factory=list)
+    """Of each round: the cost over that of what the subject is compared with, right after."""
     cookies_sent: int = 0
 
     @property
@@ -115,19 +123,39 @@ def measure(subjects: Iterable[Subject], plan: Plan, directory: Path) -> list[di
     gc.freeze()
     for _ in range(plan.rounds):
         for site, scenario in rng.sample(work, len(work)):
-            cell = Cell(site.subject.name, scenario.letter)
-            _turn(site, sites[site.subject.bare], scenario, plan.batch, times[cell])
+            own = times[Cell(site.subject.name, scenario.letter)]
+            _turn(site, sites, scenario, plan.batch, own)
     gc.unfreeze()
     return [_row(site.subject, scenario.letter, times) for site, scenario in work]
 
 
-def _turn(site: Site, bare: Site, scenario: Scenario, count: int, times: Times) -> None:
-    """One round of a subject, with one of its bare application right before."""
-    without = bare.batch(scenario, count + UNTIMED)[UNTIMED:]
-    answers = site.batch(scenario, count + UNTIMED)[UNTIMED:]
-    times.bare.append([answer.duration for answer in without])
+def _turn(site: Site, sites: dict[str, Site], scenario: Scenario, count: int, times: Times) -> None:
+    """One round of a subject, and of what it is compared with."""
+    cost, answers = _cost(site, sites, scenario, count)
+    times.costs.append(cost)
     times.rounds.append([answer.duration for answer in answers])
     times.cookies_sent += sum(bool(answer.set_cookies) for answer in answers)
+    other = sites.get(compared_with(site.subject) or "")
+    if other is not None:
+        # Floors have no `modify`; counting is the same work.
+        same = SCENARIOS["D"] if scenario.letter in other.subject.skips else scenario
+        beside, _ = _cost(other, sites, same, count)
+        if beside > 0:
+            times.ratios.append(cost / beside)
+
+
+def _cost(site: Site, sites: dict[str, Site], scenario: Scenario, count: int) -> tuple[float, list[Answer]]:
+    """One round of a subject, with one of its bare application right before."""
+    without = sites[site.subject.bare].batch(scenario, count + UNTIMED)[UNTIMED:]
+    answers = site.batch(scenario, count + UNTIMED)[UNTIMED:]
+    return median(answer.duration for answer in answers) - median(answer.duration for answer in without), answers
+
+
+def compared_with(subject: Subject) -> str | None:
+    """The subject that this one is a multiple of."""
+    if subject.kind == "ours":
+        return FLOORS[subject.store]
+    return f"sessionware-{subject.store}" if subject.kind == "peer" and subject.store in FLOORS else None
 
 
 def _scenarios(subject: Subject) -> list[Scenario]:
@@ -136,9 +164,6 @@ def _scenarios(subject: Subject) -> list[Scenario]:
 
 def _row(subject: Subject, letter: str, times: dict[Cell, Times]) -> dict[str, Any]:
     own = times[Cell(subject.name, letter)]
-    differences = [
-        median(with_sessions) - median(without) for with_sessions, without in zip(own.rounds, own.bare, strict=True)
-    ]
     return {
         "subject": subject.name,
         "store": subject.store,
@@ -147,8 +172,9 @@ def _row(subject: Subject, letter: str, times: dict[Cell, Times]) -> dict[str, A
         "scenario": letter,
         "median_us": _us(median(own.all)),
         "p95_us": _us(quantiles(own.all, n=20)[-1]),
-        "cost_us": _us(median(differences)),
-        "cost_spread_us": [_us(value) for value in _quartiles(differences)],
+        "cost_us": _us(median(own.costs)),
+        "cost_spread_us": [_us(value) for value in _quartiles(own.costs)],
+        "ratio": round(median(own.ratios), 3) if own.ratios else None,
         "sends_cookie": round(own.cookies_sent / len(own.all), 2),
     }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .charts import charts
-from .figures import STORES, Micro
+from .figures import DEFAULTS, STORES, Micro
 from .scenarios import SCENARIOS
 from .targets import compared
 
@@ -102,7 +102,7 @@ def interpreted_section(rows: list[Row]) -> str:
 
 def _beside_floor(micro: Micro, store: str, letter: str) -> str:
     own = micro.ours(store, letter)
-    return f"{number(own)} ({times(_ratio(own, micro.floor(store, letter)))})"
+    return f"{number(own)} ({times(micro.times_floor(store, letter))})"
 
 
 def _cost_table(micro: Micro) -> str:
@@ -123,11 +123,11 @@ def _ratio_table(micro: Micro) -> str:
     for store in STORES:
         for letter in SCENARIOS:
             own, floor, peer = micro.ours(store, letter), micro.floor(store, letter), micro.fastest(store, letter)
-            beaker, django = micro.default_of("beaker", store, letter), micro.default_of("django", store, letter)
             name = f"{number(peer['cost_us'])} {peer['subject']}" if peer else DASH
-            peer_cost = peer["cost_us"] if peer else None
-            compared = [times(_ratio(cost, own)) for cost in (peer_cost, beaker, django)]
-            rows.append([store, letter, number(own), number(floor), times(_ratio(own, floor)), name, *compared])
+            fastest = micro.ratio(peer["subject"], letter) if peer else None
+            rivals = (fastest, *(micro.faster_than(each, store, letter) for each in DEFAULTS))
+            against_floor, *faster = map(times, (micro.times_floor(store, letter), *rivals))
+            rows.append([store, letter, number(own), number(floor), against_floor, name, *faster])
     return table(head, rows)
 
 
@@ -137,13 +137,6 @@ def _bare_table(micro: Micro) -> str:
         for name in micro.names("bare")
     ]
     return table(["", *SCENARIOS], rows)
-
-
-def _ratio(value: float | None, unit: float | None) -> float | None:
-    """Nothing if either is missing, or lies within what cannot be told from nothing."""
-    if value is None or unit is None or value <= 0 or unit <= 0:
-        return None
-    return value / unit
 
 
 # ---- the others ----------------------------------------------------------------------------------------------------

@@ -93,11 +93,37 @@ def test_what_wrk_prints_is_understood() -> None:
     assert macro.parsed(report) == macro.Load(per_second=4574.25, p99_ms=1920.0, failures=7)
 
 
+def test_ours_is_compared_with_the_floor_of_its_store_and_peers_with_ours() -> None:
+    """What asks no store of ours, and a floor itself, is compared with nothing."""
+    compared = {
+        (kind, store): micro.compared_with(replace(BARE, kind=kind, store=store))
+        for kind, store in [("ours", "file"), ("peer", "file"), ("floor", "file"), ("peer", "cookie")]
+    }
+    assert list(compared.values()) == ["floor-file-twoslot", "sessionware-file", None, None]
+
+
+def test_a_ratio_is_that_of_pairs(tmp_path: Path) -> None:
+    """Of `modify` too, which floors lack: counting is the same work."""
+    memory = next(subject for subject in SUBJECTS if subject.name == "sessionware-memory")
+    floor = replace(memory, name="floor-memory", kind="floor", skips=frozenset("M"))
+    rows = micro.measure([BARE, memory, floor], TINY._replace(rounds=3), tmp_path)
+    ratios = {(row["kind"], row["scenario"]): row["ratio"] for row in rows}
+    assert [ratios["ours", letter] is not None for letter in "CDM"] == [True, True, True]
+    assert ratios["floor", "C"] is None
+
+
 def test_the_report_compares_with_floor_and_peers() -> None:
-    """A cost of 20 µs over a floor of 10 µs is twice that, and a peer at 60 µs is three times slower."""
-    cells = {"sessionware-memory": ("ours", 20.0), "floor-memory": ("floor", 10.0), "beaker-memory": ("peer", 60.0)}
+    """Ratios are those of pairs: twice the floor, and a peer that is three times slower."""
+    cells = {
+        "sessionware-memory": ("ours", 20.0, 2.0),
+        "floor-memory": ("floor", 10.0, None),
+        "beaker-memory": ("peer", 60.0, 3.0),
+    }
     shared = {"store": "memory", "scenario": "C", "is_default": True, "p95_us": 99.0, "cost_spread_us": [9, 99]}
-    rows = [{"subject": name, "kind": kind, "cost_us": cost, **shared} for name, (kind, cost) in cells.items()]
+    rows = [
+        {"subject": name, "kind": kind, "cost_us": cost, "ratio": ratio, **shared}
+        for name, (kind, cost, ratio) in cells.items()
+    ]
     micro_figures = Micro(rows)
     assert micro_figures.floor("memory", "C") == 10.0
     text = as_markdown({"machine": MACHINE, "quick": True, "micro": rows})

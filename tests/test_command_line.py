@@ -53,6 +53,17 @@ def test_prune_removes_what_has_expired(capsys, tmp_path, scheme):
     assert len(store.scan()) == 10
 
 
+@pytest.mark.parametrize("scheme", ["sqlite:///", "file://"])
+def test_prune_makes_nothing_where_there_is_nothing(capsys, tmp_path, scheme):
+    """A misspelt path is an error and not an empty store."""
+    assert main(["prune", f"{scheme}{tmp_path}/typo"]) == 1
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "typo" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("url", ["sessions.db", "sqlite:////no/such/directory/sessions.db", "redis://localhost"])
 def test_prune_of_no_store_is_one_line_and_exit_code_1(capsys, url):
     """It says what a URL looks like, or what is wrong with the path, and makes nothing."""

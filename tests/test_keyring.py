@@ -15,7 +15,7 @@ OLD, NEW = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
 
 @pytest.mark.parametrize(
     "secret",
-    ["", None, [], "short", "a" * 32, "ab" * 32, "changeme" * 8, "0123456789abcdef" * 4, [NEW, "short"], [NEW, 5]],
+    ["", None, [], "short", "a" * 32, "ab" * 32, "changeme" * 8, "0123456789abcdef" * 4, 5, [NEW, "short"], [NEW, 5]],
 )
 def test_poor_secret_is_refused_with_the_way_to_a_good_one(secret):
     """A secret that can be guessed protects nothing, so it fails when it is set up, and says how to make one."""

@@ -167,7 +167,7 @@ def test_each_namespace_has_room_of_its_own():
     assert names(store.namespace("sibling")) == "de"
 
 
-@pytest.mark.parametrize("max_records", [0, -1])
+@pytest.mark.parametrize("max_records", [0, -1, "a", None])
 def test_a_store_without_room_is_a_mistake(max_records):
     """It says so when it is built."""
     with pytest.raises(ConfigError, match="give a number from 1 on"):

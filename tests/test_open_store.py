@@ -39,6 +39,8 @@ def test_url_names_a_store(tmp_path, monkeypatch):
         "sqlite:///s.db?mode=ro",
         "redis://localhost",
         "mysql://localhost/db",
+        5,
+        None,
     ],
 )
 def test_url_that_names_none_is_refused(url):

@@ -513,6 +513,16 @@ def test_timeout_that_is_none_is_refused(name, value):
         Timeouts(**{name: value})
 
 
+def test_modify_wants_a_function():
+    """A value in its place is a mistake, whether the key is there or not."""
+
+    def sets(session):
+        with pytest.raises(TypeError, match="a function"):
+            session.modify("n", 5)
+
+    Site().browser().visit(sets)
+
+
 def test_misspelt_attribute_is_an_error():
     """`session.usrename = "ada"` would look like a login and be none."""
 

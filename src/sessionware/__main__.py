@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .errors import SessionwareError
-from .stores import open_store
+from .stores import open_existing_store
 
 PROGRAM = "sessionware"
 
@@ -64,7 +64,7 @@ def _secret(options: argparse.Namespace) -> None:  # noqa: ARG001  (every word i
 
 def _prune(options: argparse.Namespace) -> None:
     """In batches, between which the application's own writes get their turn."""
-    store, total = open_store(options.url), 0
+    store, total = open_existing_store(options.url), 0
     while removed := store.prune(int(time.time()), _BATCH):
         total += removed
     print(total, flush=True)

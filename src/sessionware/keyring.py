@@ -29,8 +29,9 @@ class Keyring:
     """
 
     def __init__(self, secret: str | bytes | Sequence[str | bytes]) -> None:
-        secrets = [secret] if isinstance(secret, (str, bytes)) else list(secret or ())
-        if not secrets:
+        is_one = isinstance(secret, (str, bytes)) or not isinstance(secret, Sequence)
+        secrets: list[object] = [secret] if is_one else list(secret)
+        if secrets in ([], [None]):
             raise _config_error("no secret was given")
         self._secrets = [_checked(each) for each in secrets]
         self._digest_keys: dict[str, list[bytes]] = {}
@@ -62,7 +63,7 @@ class Keyring:
         return [hmac.digest(key, message, hashlib.sha256) for key in keys]
 
 
-def _checked(secret: str | bytes) -> bytes:
+def _checked(secret: object) -> bytes:
     if not isinstance(secret, (str, bytes)):
         raise _config_error(f"a secret is text, not {type(secret).__name__}")
     if len(secret) < MIN_SECRET_CHARACTERS:

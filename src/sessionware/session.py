@@ -89,6 +89,8 @@ class Session(MutableMapping[str, Any]):
         compute and return a value, and do nothing else. What is returned here is therefore provisional; after
         `commit()`, `session[key]` is what was stored. A missing key counts as `default`; without one, `KeyError`.
         """
+        if not callable(fn):
+            raise TypeError(f"modify() takes a function of the current value, not {type(fn).__name__}")
         return self._transaction().change().modify(_text(key), fn, default)
 
     # What it is

@@ -36,7 +36,7 @@ class MemoryStore:
     """
 
     def __init__(self, max_records: int = 100_000) -> None:
-        if max_records < 1:
+        if not isinstance(max_records, int) or max_records < 1:
             raise ConfigError(f"MemoryStore(max_records={max_records!r}): give a number from 1 on.")
         self._max_records = max_records
         self._lock = threading.Lock()
