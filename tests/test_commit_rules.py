@@ -63,6 +63,39 @@ def test_rule_01_read_is_touched_at_most_once_per_interval(site, browser, clock)
     assert calls == [["load", "touch"], ["load"], ["load"]]
 
 
+def test_rule_01_slow_page_lets_the_session_live_from_its_end(clock):
+    """Idle time is time without a request, and one that takes long is a request."""
+    site = Site(clock=clock, timeouts=Timeouts(anonymous=60))
+    browser = site.browser()
+    browser.visit(lambda session: session.update(n=1))
+
+    browser.visit(lambda session: (session["n"], clock.tick(50)))
+    clock.tick(50)
+
+    assert browser.read() == {"n": 1}
+
+
+def test_rule_01_sealing_anew_does_not_shorten_a_life(clock):
+    """In a rotation of the secret a slow reader seals the record anew, and another request used it meanwhile."""
+    old, new, store = "the secret before the rotation, long enough", "the secret after it, and as long", MemoryStore()
+    before = Site(store, clock, secret=old, timeouts=Timeouts(anonymous=60))
+    browser = before.browser()
+    browser.visit(lambda session: session.update(n=1))
+    site = Site(store, clock, secret=[new, old], timeouts=Timeouts(anonymous=60))
+    browser, other = (Browser(site, browser.client.cookiejar) for _ in range(2))
+
+    def slow(session):
+        session["n"]
+        clock.tick(50)
+        other.read()
+        clock.tick(5)
+
+    browser.visit(slow)
+    clock.tick(20)
+
+    assert browser.read() == {"n": 1}
+
+
 def test_rule_01_touch_that_fails_is_an_event(site, browser, clock):
     """Whoever only read gets the page, also when the store cannot be written."""
     clock.tick(2 * 60 * 60)

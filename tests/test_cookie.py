@@ -212,6 +212,17 @@ def test_conflict_is_told_and_no_session_is_used():
     assert site.told("cookie_conflict")
 
 
+@pytest.mark.parametrize("junk", ["+", "!", "=", "/", "\n", "\0", "\xe9", "\u20ac", "\ud800"])
+@pytest.mark.parametrize("put", [lambda value, junk: value + junk, lambda value, junk: junk + value[1:]])
+def test_ticket_opens_in_no_other_spelling(put, junk):
+    """Base64 decoders skip or complete what they do not know; exactly what was sealed opens, and nothing else."""
+    tickets = TicketSealer(Keyring(SECRET), "session")
+    value = tickets.seal(b"i" * 16, b"t" * 16)
+
+    assert tickets.open(value) is not None
+    assert tickets.open(put(value, junk)) is None
+
+
 def test_secure_cookie_over_plain_http_is_warned_about_once(caplog):
     """The browser would drop it and every login would fail without a word; loopback is an exception of browsers'."""
     site = Site(cookie=Cookie(secure=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+import weakref
 from datetime import timedelta
 
 import pytest
@@ -511,6 +512,34 @@ def test_timeout_that_is_none_is_refused(name, value):
     """Seconds from 1 on, or a timedelta."""
     with pytest.raises(ConfigError, match=name):
         Timeouts(**{name: value})
+
+
+def test_looking_while_it_is_saved_changes_nothing():
+    """An application's thread may read on while the response is sent; here what is being encoded does so."""
+    site = Site()
+    browser = site.browser()
+    browser.visit(lambda session: session.update(a=[1], b=2))
+
+    class Reads(list):
+        def __iter__(self):
+            seen.append(self.session.get("b"))
+            return super().__iter__()
+
+    seen = []
+
+    def changes(session):
+        session["a"].append(reads := Reads([3]))
+        reads.session = session
+
+    browser.visit(changes)
+
+    assert seen != []
+    assert browser.read() == {"a": [1, [3]], "b": 2}
+
+
+def test_session_can_be_weakly_referenced():
+    """As keys of caches are."""
+    assert Site().browser().visit(lambda session: weakref.ref(session)() is session).result
 
 
 def test_modify_wants_a_function():

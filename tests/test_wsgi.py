@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
+from contextlib import closing, nullcontext, suppress
 from wsgiref.util import FileWrapper, setup_testing_defaults
 from wsgiref.validate import validator
 
@@ -12,7 +14,7 @@ from conftest import SECRET
 from kit import Site
 from webtest import TestApp
 
-from sessionware import MemoryStore, SessionMiddleware, SessionTooLarge, get_session
+from sessionware import MemoryStore, SessionClosed, SessionMiddleware, SessionTooLarge, get_session
 
 
 class Server:
@@ -472,3 +474,109 @@ def test_under_another_key_it_is_a_second_session():
 
     assert len(client.get("/").headers.getall("Set-Cookie")) == 2
     assert sorted(client.cookies) == ["other", "session"]
+
+
+# What is left of a request --------------------------------------------------------------------------------------------
+
+
+def untouched(environ, start_response):
+    start(start_response)
+    return [b"x"]
+
+
+def writes(environ, start_response):
+    write(environ)
+    return untouched(environ, start_response)
+
+
+def raises(environ, start_response):
+    raise RuntimeError
+
+
+def looks_and_raises(environ, start_response):
+    write(environ)
+    raise RuntimeError
+
+
+def streams(environ, start_response):
+    start(start_response)
+    write(environ)
+    yield b"a"
+    write(environ, n=2)
+    yield b"b"
+
+
+def shows_while_streaming(environ, start_response):
+    start(start_response)
+    yield b"a"
+    yield repr(get_session(environ)).encode()
+
+
+def raises_in_generator(environ, start_response):
+    start(start_response)
+    yield str(1 // 0).encode()
+
+
+def uses_write(environ, start_response):
+    start(start_response)(b"a")
+    return []
+
+
+def serve(app):
+    """One whole request on a server that keeps the environ beside the method that is its start_response."""
+    with suppress(RuntimeError, ZeroDivisionError):
+        body = Server(app).body
+        with closing(body) if hasattr(body, "close") else nullcontext():
+            for _ in body:
+                pass
+
+
+PAGES = [untouched, writes, raises, looks_and_raises, streams, shows_while_streaming, raises_in_generator, uses_write]
+
+
+@pytest.mark.parametrize("broken", [(), ("create", "load")], ids=["works", "outage"])
+@pytest.mark.parametrize("page", PAGES)
+def test_request_leaves_nothing_for_the_garbage_collector(page, broken):
+    """A circle of environ, session and server would stay until a sweep, with the request's body and all."""
+    site = Site()
+    site.store.broken.update(broken)
+    app = _with_app(site, page)
+    serve(app)
+    gc.collect()
+    gc.disable()
+    try:
+        serve(app)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_session_that_nobody_looked_at_is_empty_after_the_response():
+    """Whoever kept it does not ask the store any more, though it was shown."""
+    site, kept = Site(), []
+    browser = site.browser()
+    browser.visit(lambda session: session.update(n=1))
+
+    def app(environ, start_response):
+        kept.append(get_session(environ))
+        return shows_while_streaming(environ, start_response)
+
+    site.middleware._app = app
+    browser.client.get("/")
+
+    assert kept[0].copy() == {}
+
+
+def test_write_after_a_503_is_refused():
+    """Nothing is saved any more, and whoever tries is told."""
+    site, kept = Site(), []
+    site.store.broken.add("create")
+
+    def app(environ, start_response):
+        kept.append(get_session(environ))
+        return writes(environ, start_response)
+
+    Server(_with_app(site, app))
+
+    with pytest.raises(SessionClosed):
+        kept[0]["n"] = 2

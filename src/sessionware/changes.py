@@ -103,7 +103,7 @@ class Changes:
 
         True if the data is not what was loaded, or if keys are to go that others may add.
         """
-        for key, value in self._objects.items():
+        for key, value in list(self._objects.items()):  # a thread of the application may still be looking
             if type(value) not in IMMUTABLE:
                 self._notice(key)
         return self._cleared or (self._now is not self._base and self._now != self._base)

@@ -99,7 +99,7 @@ class Reply:
         except (StoreUnavailable, SessionConflict):
             self._replace()
             return
-        if is_error and transaction.outage is not None:
+        if is_error and transaction.has_outage:
             self._replace()
             return
         self._server_write = self._start_response(self._status, self._with_session(self._headers, outcome))
@@ -108,7 +108,8 @@ class Reply:
         """Whether what the application raised was the store's outage, and a 503 went out for it (rules 11 and 12)."""
         if self.is_sent:
             return self._replacement is not None
-        self.begin().abandon("the application raised an exception")
+        if self._transaction is not None:
+            self._transaction.abandon("the application raised an exception")
         if not _is_outage(error):
             return False
         self._replace()
@@ -122,9 +123,11 @@ class Reply:
             self.send()
         except BaseException:
             close_body(body)
+            self.shut()
             raise
         if self._replacement is not None:
             close_body(body)
+            self.shut()
             return [self._replacement]
         if self._uses_write:
             self.close(failed=False)
@@ -150,9 +153,11 @@ class Reply:
 
     def shut(self) -> None:
         """The request is over: let nothing be changed from here on."""
-        self._environ = _OVER  # it holds the session, which holds this: break the circle, so that no sweep has to
+        # Break the circles, so that no sweep has to: the environ holds the session, which holds this; and many a server
+        # keeps the environ beside what `start_response` is a method of.
+        self._environ, self._start_response, self._server_write = _OVER, _too_late, None
         if self._transaction is not None:
-            self._transaction.phase = CLOSED
+            self._transaction.shut()
 
     def _replace(self) -> None:
         """Send a 503 that reveals nothing, with the token in it if one was written before (rules 6 and 12)."""
@@ -224,6 +229,10 @@ class Stream:
             close_body(self._body)
         finally:
             self._reply.close(failed=self._has_failed)
+
+
+def _too_late(*_arguments: object) -> Any:
+    raise AssertionError("start_response was called after the end of the response (PEP 3333)")
 
 
 def close_body(body: Iterable[bytes]) -> None:

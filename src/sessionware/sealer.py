@@ -51,7 +51,7 @@ class Sealer:
 
 
 class TaggedSealer:
-    """The same with a tag in front, a prefix and the sealing key's id, and bound to a context.
+    """A `Sealer` that puts a tag in front, a prefix and the sealing key's id, and binds to a context.
 
     The context is not stored but has to be the same to open. It is one string of bytes and not RFC 5297's vector of
     them, for each costs a cipher call: whoever joins several parts gives all but the last a fixed length, so that none

@@ -32,7 +32,7 @@ class Session(MutableMapping[str, Any]):
     `StoreUnavailable` where it is the first use, and `SessionClosed` where it comes too late.
     """
 
-    __slots__ = ("_transaction",)
+    __slots__ = ("__weakref__", "_transaction")
 
     def __init__(self, transaction: Callable[[], Transaction]) -> None:
         self._transaction = transaction

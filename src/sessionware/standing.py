@@ -30,13 +30,14 @@ class Standing(Enum):
 
 
 #: On Python 3.11 and older, `Standing.NEW` is a search through Enum's metaclass; requests ask for it a dozen times.
-UNSEEN, NEW, STORED, DETACHED, FOREIGN = Standing
+UNSEEN, NEW, STORED = Standing.UNSEEN, Standing.NEW, Standing.STORED
+DETACHED, FOREIGN = Standing.DETACHED, Standing.FOREIGN
 
 Found = tuple[Standing, Ticket | None, Stored | None]
 """The standing, the ticket that the request brought, and the record that it names, unless it has no right to it."""
 
 
-def find(settings: Settings, environ: Mapping[str, Any], now: int) -> Found:
+def find(settings: Settings, environ: Mapping[str, Any]) -> Found:
     """Look for the request's session. Raises `StoreUnavailable`."""
     if settings.is_foreign(environ):
         settings.events.tell("cross_origin")
@@ -48,6 +49,12 @@ def find(settings: Settings, environ: Mapping[str, Any], now: int) -> Found:
         return NEW, None, None
     if ticket is None:
         return NEW, None, None
+    return _standing(settings, ticket)
+
+
+def _standing(settings: Settings, ticket: Ticket) -> Found:
+    """What the ticket's record says."""
+    now = settings.records.now()
     stored = settings.records.load(ticket.id, now)
     if stored is None:
         return _over(settings, ticket)

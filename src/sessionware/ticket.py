@@ -23,7 +23,7 @@ random_bytes = os.urandom
 
 _FROM_STANDARD_BASE64 = bytes.maketrans(b"+/", b"-_")
 
-#: What is no character of the URL-safe alphabet becomes one that `a2b_base64` skips: too little is left to open then.
+#: What is no character of the URL-safe alphabet becomes one that `a2b_base64` skips: of 64 too little is left to open.
 _TO_STANDARD_BASE64 = bytes.maketrans(b"-_+/=", b"+/!!!")
 
 
@@ -70,6 +70,8 @@ class TicketSealer:
 
     def open(self, value: str) -> Ticket | None:
         """The ticket in a cookie's value, or None for anything that this server did not seal for this name."""
+        if len(value) != SEALED_CHARACTERS:
+            return None
         try:
             sealed = a2b_base64(value.encode().translate(_TO_STANDARD_BASE64))
         except ValueError:

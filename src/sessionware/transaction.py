@@ -1,7 +1,7 @@
 """One request's work on one session: what it found, what it did, and how that is saved.
 
-The thirteen rules of commit (docs/guarantees.md) are kept here, in `standing` and in `middleware`; a comment names each
-where it is kept. Nothing is read from the store before the application looks at the session.
+The thirteen rules of commit (docs/guarantees.md) are kept here, in `standing`, `records` and `reply`; a comment names
+each where it is kept. Nothing is read from the store before the application looks at the session.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Phase(Enum):
     CLOSED = auto()
 
 
-OPEN, HEADERS_SENT, CLOSED = Phase  # as in `standing`
+OPEN, HEADERS_SENT, CLOSED = Phase.OPEN, Phase.HEADERS_SENT, Phase.CLOSED  # as in `standing`
 
 
 class Outcome(NamedTuple):
@@ -51,7 +51,7 @@ NOTHING = Outcome()
 class Transaction:
     """From the first look at a session to the last byte of the response.
 
-    `is_seen` says whether anybody has looked, or tried to; `outage` is the store's failure that the application met.
+    `is_seen` says whether anybody has looked, or tried to; `has_outage` whether the store failed it.
     `stored` is the record that is worked on, there if, and only if, the standing is STORED; `_other` is one that is
     not, or no longer, worked on: the one that this request is detached from, or lost.
     """
@@ -61,13 +61,12 @@ class Transaction:
         self.phase = phase
         self.is_seen = False
         self.standing = UNSEEN
-        self.outage: StoreError | None = None
+        self.has_outage = False
         self.stored: Stored | None = None
         self.intents = NO_INTENTS
         self._environ: Mapping[str, Any] | None = environ
         self._changes: Changes
         self._other: Stored | None = None
-        self._looked_at = 0
         self._ticket: Ticket | None = None
         self._is_stale_ticket = self._is_confirmed = False
         self._new_id: bytes | None = None
@@ -100,12 +99,10 @@ class Transaction:
         if self.phase is not OPEN:
             self._tell_late_read()
         try:
-            self._looked_at = self.settings.records.now()
-            self.standing, self._ticket, stored = find(self.settings, self._environ or {}, self._looked_at)
+            self.standing, self._ticket, stored = find(self.settings, self._environ or {})
         except StoreUnavailable as error:
             self._note(error)
             raise
-        self._environ = None  # it holds the session, which holds this: break the circle, so that no sweep has to
         if self.standing is STORED and stored is not None:
             self.stored, self._is_confirmed = stored, True
             self._changes = Changes(stored.envelope.data)
@@ -249,6 +246,10 @@ class Transaction:
             logger.warning("Dropped with the rest: %s", error)
         self._discard(why)
 
+    def shut(self) -> None:
+        """Let nothing be changed from here on."""
+        self.phase, self._environ = CLOSED, None
+
     @property
     def outcome(self) -> Outcome:
         """What the response has to tell the browser, as things are by now."""
@@ -348,7 +349,7 @@ class Transaction:
 
         A failure is an event and not an error, for the visitor has got what was asked for.
         """
-        records, (record, envelope, is_stale), now = self.settings.records, stored, self._looked_at
+        records, (record, envelope, is_stale), now = self.settings.records, stored, self.settings.records.now()
         expires_at = envelope.expires_at(now)
         try:
             if is_stale or self._is_stale_ticket:
@@ -377,7 +378,7 @@ class Transaction:
         self.settings.events.tell("write_discarded", session_id=handle, keys=keys, detail=why)
 
     def _note(self, error: StoreError) -> None:
-        self.outage = error
+        self.has_outage = True
         if isinstance(error, StoreUnavailable):
             self.settings.events.tell("store_unavailable", detail=str(error))
 

@@ -43,7 +43,8 @@ class Slots:
         self.record: Record | None = None
         """The state that counts; None if no slot is whole."""
         for claim in self._claims:
-            self.record = _state(id, content, claim[2])
+            _, _, offset, _ = claim
+            self.record = _state(id, content, offset)
             if self.record is not None:
                 self._counts = claim
                 break
@@ -61,7 +62,8 @@ class Slots:
     def place_for(self, payload: bytes) -> tuple[int, int]:
         """Offset and capacity of the slot to write: the smallest that will do and does not count, or a new one."""
         size, counts = len(payload), self._counts
-        free = [(claim[3], claim[2]) for claim in self._claims if claim[3] >= size and claim is not counts]
+        others = (claim for claim in self._claims if claim is not counts)
+        free = [(capacity, offset) for _, _, offset, capacity in others if capacity >= size]
         if free:
             capacity, offset = min(free)
             return offset, capacity
