@@ -64,4 +64,4 @@ def _times(micro: Micro, rival: str, store: str, scenario: str) -> float | None:
 
 
 def _verdict(value: float, limit: float) -> str:
-    return "met" if value <= limit else f"short by a factor of {value / limit:.1f}"
+    return "met" if value <= limit else f"short by a factor of {value / limit:.2f}"

@@ -542,6 +542,42 @@ def test_session_can_be_weakly_referenced():
     assert Site().browser().visit(lambda session: weakref.ref(session)() is session).result
 
 
+def test_user_id_is_text():
+    """A number, as databases count, is told at once and not when the session is saved."""
+
+    def logs_in(session):
+        with pytest.raises(TypeError, match="text"):
+            session.log_in("ada", user_id=7)
+
+    Site().browser().visit(logs_in)
+
+
+@pytest.mark.parametrize(("answer", "expected"), [(1, "ada"), (0, None), (None, None)])
+def test_check_of_a_login_says_yes_or_no_in_any_way(answer, expected):
+    """As a row of a database does."""
+    browser = Site().browser()
+    browser.visit(lambda session: session.log_in("ada", check=lambda: answer))
+
+    assert browser.visit(lambda session: session.username).result == expected
+
+
+def test_store_may_say_yes_and_no_by_numbers():
+    """As a count of changed rows does."""
+    store = MemoryStore()
+    create, replace = store.create, store.replace
+    store.create, store.replace = lambda record: int(create(record)), lambda record: int(replace(record))
+    browser = Site(store).browser()
+    for _ in range(3):
+        browser.visit(lambda session: session.modify("n", lambda n: n + 1, default=0))
+
+    assert browser.read() == {"n": 3}
+
+
+def test_key_that_is_no_text_is_not_there():
+    """Looking for it is no mistake, as with a dict."""
+    assert Site().browser().visit(lambda session: (session.get(5), session.pop(5, "none"))).result == (None, "none")
+
+
 def test_modify_wants_a_function():
     """A value in its place is a mistake, whether the key is there or not."""
 

@@ -476,6 +476,17 @@ def test_under_another_key_it_is_a_second_session():
     assert sorted(client.cookies) == ["other", "session"]
 
 
+def test_exception_that_is_its_own_cause_rises():
+    """`raise error from error` makes a circle of causes, in which nothing may run for ever."""
+
+    def app(environ, start_response):
+        error = RuntimeError("mine")
+        raise error from error
+
+    with pytest.raises(RuntimeError, match="mine"):
+        Server(wrapped(app))
+
+
 # What is left of a request --------------------------------------------------------------------------------------------
 
 

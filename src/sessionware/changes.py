@@ -49,7 +49,7 @@ class Changes:
     def __contains__(self, key: object) -> bool:
         return key in self._now
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: Any, default: Any = None) -> Any:
         """The value: the same object each time, so that changes inside it are seen."""
         if key in self._objects:
             return self._objects[key]

@@ -19,7 +19,7 @@ class Login(NamedTuple):
     username: str
     user_id: str | None = None
     user_version: int | None = None
-    check: Callable[[], bool] | None = None
+    check: Callable[[], object] | None = None
 
 
 class Intents(NamedTuple):

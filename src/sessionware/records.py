@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .envelope import Envelope, EnvelopeSealer, Stored, Unreadable
 from .errors import SessionConflict, SessionTooLarge, StoreError, StoreUnavailable
@@ -60,7 +60,7 @@ class Records:
         pause: Callable[[int], None] | None = None,
         patience: float = PATIENCE,
     ) -> None:
-        self.store = store
+        self.store: Any = store  # so that compiled code takes what a store says as Python does: 1 for True
         self._keyring = keyring
         self._sealer = EnvelopeSealer(keyring)
         self._events = events or Events(clock=clock)
@@ -133,7 +133,7 @@ class Records:
                 return False
             if self.store.replace(self._tombstone(record)):
                 return True
-        return self.store.delete(id)
+        return bool(self.store.delete(id))
 
     def owned_by(self, *, username: str | None = None, user_id: str | None = None) -> list[Stored]:
         """All live sessions of a user, those too that were stored under an older secret."""

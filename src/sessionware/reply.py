@@ -244,9 +244,11 @@ def close_body(body: Iterable[bytes]) -> None:
 
 def _is_outage(error: BaseException | None) -> bool:
     """Whether the exception is a store's failure, or was raised while one was handled."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # `raise error from error` makes a circle
         if isinstance(error, (StoreUnavailable, SessionConflict)):
             return True
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
 

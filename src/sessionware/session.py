@@ -163,15 +163,17 @@ class Session(MutableMapping[str, Any]):
         *,
         user_id: str | None = None,
         user_version: int | None = None,
-        check: Callable[[], bool] | None = None,
+        check: Callable[[], object] | None = None,
     ) -> None:
         """Log in under this name: what assigning `username` does, with more to say.
 
         The session belongs to `user_id` if there is one, else to the name. `check` is called right after the login was
-        stored and before the browser hears of it; if it does not return True, the session is ended again.
+        stored and before the browser hears of it; if it says no, the session is ended again.
         """
         if not _text(username):
             raise ValueError("an empty user name cannot log in; assign None to log out")
+        if user_id is not None:
+            _text(user_id)
         self._transaction().log_in(Login(username, user_id, user_version, check))
 
     # Its life

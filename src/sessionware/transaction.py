@@ -337,7 +337,7 @@ class Transaction:
             return
         holds = False
         try:
-            holds = login.check()
+            holds = bool(login.check())
         finally:
             if not holds:
                 id = self.stored.record.id
