@@ -40,7 +40,7 @@ COMPILED = ROOT / ".compiled"
 #: For pip: compile, and leave nothing of it among the source, where it would be imported in its place.
 COMPILING = {"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1", "HATCH_BUILD_CLEAN_HOOKS_AFTER": "1"}
 
-IS_COMPILED = "import sys, sessionware.transaction as part; sys.exit(part.__file__.endswith('.py'))"
+IS_COMPILED = "import sys, sessionware._core.transaction as part; sys.exit(part.__file__.endswith('.py'))"
 
 NO_VENV = """{python} cannot make virtual environments: its module {module} is missing.
 On Debian and Ubuntu: apt-get install python3-venv. Elsewhere: install a complete Python 3.10 or newer."""
@@ -110,18 +110,18 @@ def matrix(arguments: list[str]) -> int:
 
 
 def fuzz(arguments: list[str]) -> int:
-    """The long version of tests/test_fuzz.py."""
-    return run(environment(VENV), str(ROOT / "tests" / "fuzz.py"), *arguments)
+    """The long version of tests/long/test_fuzz.py."""
+    return run(environment(VENV), "-m", "tests.long.fuzz", *arguments)
 
 
 def hammer(arguments: list[str]) -> int:
-    """The long version of tests/test_hammer.py."""
-    return run(environment(VENV), str(ROOT / "tests" / "hammer.py"), *arguments)
+    """The long version of tests/long/test_hammer.py."""
+    return run(environment(VENV), "-m", "tests.long.hammer", *arguments)
 
 
 def crash(arguments: list[str]) -> int:
-    """The long version of tests/test_crash.py."""
-    return run(environment(VENV), str(ROOT / "tests" / "crash.py"), *arguments)
+    """The long version of tests/long/test_crash.py."""
+    return run(environment(VENV), "-m", "tests.long.crash", *arguments)
 
 
 def bench(arguments: list[str]) -> int:
@@ -133,7 +133,7 @@ def bench(arguments: list[str]) -> int:
 def docs(arguments: list[str]) -> int:
     """Bring README.md and docs/ up to date: the files that they include, then the tables, which take a minute."""
     refresh_includes()
-    return run(environment(VENV), str(ROOT / "tests" / "interleavings.py"), *arguments)
+    return run(environment(VENV), "-m", "tests.rules.interleavings", *arguments)
 
 
 def refresh_includes() -> None:

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sessionware import transaction
+from sessionware._core import transaction
 
 _PACKAGES = (
     "sessionware",

@@ -12,7 +12,7 @@ from sessionware import AuthError, SessionMiddleware, SQLiteStore, get_session
 from sessionware.auth import Auth, SQLiteUsers
 
 secret, store = os.environ["SESSION_SECRET"], SQLiteStore("app.db")
-auth = Auth(SQLiteUsers("app.db"), secret=secret, store=store)
+auth = Auth(SQLiteUsers("app.db"))
 settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["localhost", "127.0.0.1"])
 
 

@@ -1,4 +1,4 @@
-"""A notebook: private notes for everybody with an account, and a counter and a theme for everybody else.
+"""A notebook: private notes for everybody with an account, and a counter and a theme for everybody.
 
 Plain WebOb, no framework. Sessions, accounts and notes are SQLite files in one folder. Run it with
 
@@ -37,13 +37,12 @@ SECURITY_HEADERS = {
 
 
 def make_app(data, secret):
-    """The whole application. Two lines of it are about logging in, one about sessions."""
+    """The whole application. Two of its lines are about logging in, and one is about sessions."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = SQLiteStore(data / "sessions.db")
-    auth = Auth(SQLiteUsers(data / "accounts.db"), secret=secret, store=store)
+    auth = Auth(SQLiteUsers(data / "accounts.db"))
     app = Notebook(auth, Notes(data / "notes.db"))
-    app = AuthPages(app, auth, site=pages.SITE, render=pages.auth_page)
-    return SessionMiddleware(app, secret, store)
+    app = AuthPages(app, auth, site_name=pages.SITE, render=pages.auth_page)
+    return SessionMiddleware(app, secret, SQLiteStore(data / "sessions.db"))
 
 
 class Notebook:
@@ -70,7 +69,7 @@ class Notebook:
         try:
             response = self.answer(request)
         except UnicodeDecodeError:
-            response = html(pages.message("Not readable", "What was sent is no text."), 400)
+            response = html(pages.message("Not readable", "What was sent is not text."), 400)
         response.headers.update(SECURITY_HEADERS)
         return response(environ, start_response)
 
@@ -86,8 +85,8 @@ class Notebook:
             return html(pages.message("Too large", "What was sent is too large."), 413)
         return view(request)
 
-    # Every form here is a plain one, without a token: to a form on another site the session looks empty, nobody is
-    # logged in, and what it writes is dropped.
+    # Every form here is a plain one, without a token. A form on another site finds an empty session: nobody is logged
+    # in, and what it writes is dropped.
 
     def home(self, request):
         session, user = get_session(request), self.auth.user(request)
@@ -101,7 +100,7 @@ class Notebook:
         return html(pages.notebook(user.username, self.notes.of(user.id), visits, session.pop_flash()))
 
     def add_note(self, request):
-        user, session = self.auth.require(request), get_session(request)
+        user, session = self.auth.require_user(request), get_session(request)
         text = request.POST.get("text", "").strip()
         if not text or len(text) > MAX_NOTE:
             error = f"A note has at most {MAX_NOTE} characters." if text else "Write something first."
@@ -112,13 +111,13 @@ class Notebook:
         return see_other(request, "/")
 
     def delete_note(self, request):
-        user = self.auth.require(request)
+        user = self.auth.require_user(request)
         if self.notes.delete(user.id, request.POST.get("id", "")):
             get_session(request).flash("The note is gone.")
         return see_other(request, "/")
 
     def account(self, request, error="", status=200):
-        user, session = self.auth.require(request), get_session(request)
+        user, session = self.auth.require_user(request), get_session(request)
         return html(pages.account(user.username, self.auth.sessions(request), session.pop_flash(), error), status)
 
     def end_session(self, request):
@@ -132,9 +131,9 @@ class Notebook:
         return see_other(request, "/account")
 
     def delete_account(self, request):
-        user = self.auth.require(request)
+        user = self.auth.require_user(request)
         try:
-            self.auth.delete(request, request.POST.get("password", ""))
+            self.auth.delete_account(request, request.POST.get("password", ""))
         except LoginFailed:
             return self.account(request, error="That is not your password.", status=403)
         self.notes.delete_all(user.id)
@@ -148,11 +147,11 @@ class Notebook:
         return see_other(request, safe_next(request.POST.get("next")))
 
     def style(self, _request):
-        # Does not look at the session: no store is asked, no header added, and every cache may keep it.
+        # This does not look at the session: no store is asked, no header is added, and every cache may keep it.
         return Response(text=STYLE, content_type="text/css", charset="utf-8", cache_control="public, max-age=300")
 
     def theme(self, request):
-        """The chosen colours, for all pages alike, those of AuthPages too."""
+        """The chosen colours, for every page, including those of AuthPages."""
         theme = get_session(request).get("theme")
         return Response(
             text=pages.theme_css(theme), content_type="text/css", charset="utf-8", cache_control="private, no-cache"
@@ -160,7 +159,7 @@ class Notebook:
 
 
 class Notes:
-    """A table of notes. Whose a note is, is part of every question."""
+    """A table of notes. Every query says whose notes it is about."""
 
     def __init__(self, path):
         self.path = path
@@ -209,7 +208,7 @@ def see_other(request, path):
 
 
 def read_secret(data):
-    """From the environment, else made once and kept beside the data, so that a restart logs nobody out."""
+    """From the environment; otherwise made once and kept beside the data, so that a restart logs nobody out."""
     if "SESSION_SECRET" in os.environ:
         return os.environ["SESSION_SECRET"]
     path = data / "secret"
@@ -222,7 +221,7 @@ def read_secret(data):
 
 def main():
     parser = argparse.ArgumentParser(description="A notebook with accounts.")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes any that is free")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes any free one")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--data", type=Path, default=HERE / "data", help="the folder for everything that is kept")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What the notebook looks like: functions from data to HTML. Everything that came from outside is escaped here."""
+"""What the notebook looks like: functions from data to HTML. Everything that comes from outside is escaped here."""
 
 from __future__ import annotations
 
@@ -107,30 +107,16 @@ def message(title, text):
 
 def auth_page(page: Page):
     """The pages of AuthPages, in the notebook's clothes."""
-    title, fields, elsewhere = {
-        "login": (
-            "Log in",
-            _credentials(page, "current-password"),
-            ("New here?", page.register_path, "Create an account"),
-        ),
-        "register": (
-            "Create an account",
-            _credentials(page, "new-password"),
-            ("Been here?", page.login_path, "Log in"),
-        ),
-        "logout": ("Log out", "", ("Not yet?", page.home, "Stay logged in")),
-    }[page.kind]
     notice = _messages([page.notice]) if page.notice else ""
-    question, path, answer = elsewhere
+    next_field = f'<input type="hidden" name="next" value="{escape(page.next)}">\n' if page.next else ""
     return layout(
-        title,
+        page.title,
         f"""<section class="card narrow">
-<h1>{title}</h1>
+<h1>{escape(page.title)}</h1>
 {notice}{_error(page.error)}<form method="post" action="{escape(page.action)}">
-{fields}<button class="button">{title}</button>
+{"".join(map(_field, page.fields))}{next_field}<button class="button">{escape(page.submit)}</button>
 </form>
-<p class="elsewhere">{question} <a href="{escape(path)}">{answer}</a></p>
-</section>""",
+{"".join(map(_elsewhere, page.links))}</section>""",
         is_error=bool(page.error),
     )
 
@@ -187,9 +173,9 @@ def _session(session):
     else:
         end = f"""<form method="post" action="/account/end"><button class="link" name="id" value="{escape(session.id)}"
  aria-label="End the session that began on {_moment(session.authenticated_at)}">End</button></form>"""
-    seen = f", used until {_moment(session.seen_at)}" if session.seen_at else ""
+    used = f", last used {_moment(session.last_used_at)}" if session.last_used_at else ""
     return f"""<article class="card note">
-<footer><span>Since {_time(session.authenticated_at)}{seen}</span>
+<footer><span>Since {_time(session.authenticated_at)}{used}</span>
 {end}</footer>
 </article>"""
 
@@ -207,24 +193,26 @@ def _invalid(error):
     return ' aria-invalid="true" aria-describedby="error"' if error else ""
 
 
-def _credentials(page, autocomplete):
-    is_new = autocomplete == "new-password"
-    hint = f'<p class="hint" id="hint">At least {page.minimum_length} characters; several words are fine.</p>\n'
-    next_field = f'<input type="hidden" name="next" value="{escape(page.next)}">\n' if page.next else ""
-    return f"""<label for="username">User name</label>
-<input id="username" name="username" value="{escape(page.username)}" autocomplete="username" autocapitalize="none"
- spellcheck="false" required{_state(page, "username")}>
-<label for="password">Password</label>
-{hint if is_new else ""}<input id="password" name="password" type="password" autocomplete="{autocomplete}"
- required{_state(page, "password", "hint" if is_new else "")}>
-{next_field}"""
+def _field(field):
+    hint = f'<p class="hint" id="{field.name}-hint">{escape(field.hint)}</p>\n' if field.hint else ""
+    kind = 'type="password"' if field.kind == "password" else f'value="{escape(field.value)}" autocapitalize="none"'
+    return f"""<label for="{field.name}">{escape(field.label)}</label>
+{hint}<input id="{field.name}" name="{field.name}" {kind} autocomplete="{field.autocomplete}"
+ spellcheck="false" required{_state(field)}>
+"""
 
 
-def _state(page, field, hint=""):
+def _state(field):
     """What tells a screen reader which texts belong to the field, and that it is wrong."""
-    described = " ".join(filter(None, [hint, "error" if field in page.invalid else ""]))
-    invalid = ' aria-invalid="true"' if field in page.invalid else ""
+    texts = [f"{field.name}-hint" if field.hint else "", "error" if field.is_invalid else ""]
+    described = " ".join(filter(None, texts))
+    invalid = ' aria-invalid="true"' if field.is_invalid else ""
     return invalid + (f' aria-describedby="{described}"' if described else "")
+
+
+def _elsewhere(link):
+    question = f"{escape(link.question)} " if link.question else ""
+    return f'<p class="elsewhere">{question}<a href="{escape(link.href)}">{escape(link.label)}</a></p>\n'
 
 
 def _error(text):

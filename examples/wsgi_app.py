@@ -7,7 +7,7 @@ from sessionware import AuthError, SessionMiddleware, SQLiteStore, get_session
 from sessionware.auth import Auth, SQLiteUsers
 
 secret, store = os.environ["SESSION_SECRET"], SQLiteStore("app.db")
-auth = Auth(SQLiteUsers("app.db"), secret=secret, store=store)
+auth = Auth(SQLiteUsers("app.db"))
 
 
 def application(environ, start_response):

@@ -4,12 +4,13 @@
 
     session = get_session(environ)
 
-Logins are in `sessionware.auth`, what store authors need to test with in `sessionware.testing`. What is named in
-neither is the library's own business.
+Logins are in `sessionware.auth`, and the tests for authors of stores are in `sessionware.testing`. Anything that these
+three do not export is private.
 """
 
 from __future__ import annotations
 
+from ._core.changes import REMOVED
 from .cookie import Cookie
 from .errors import (
     AuthError,
@@ -30,9 +31,11 @@ from .errors import (
     UsernameRejected,
     UsernameTaken,
 )
-from .events import Event
+from .events import Event, EventName
 from .keyring import Keyring
+from .manager import Account, SessionInfo, SessionManager
 from .middleware import SessionMiddleware
+from .opened import Opened
 from .session import Session, get_session
 from .stores import open_store
 from .stores.base import Record, Store
@@ -42,23 +45,29 @@ from .stores.sqlite import SQLiteStore
 from .timeouts import Timeouts
 
 __all__ = [
+    "REMOVED",
+    "Account",
     "AuthError",
     "Busy",
     "ConfigError",
     "Cookie",
     "CrossOriginRefused",
     "Event",
+    "EventName",
     "FileStore",
     "Keyring",
     "LoginFailed",
     "MemoryStore",
     "NotLoggedIn",
+    "Opened",
     "PasswordRejected",
     "Record",
     "SQLiteStore",
     "Session",
     "SessionClosed",
     "SessionConflict",
+    "SessionInfo",
+    "SessionManager",
     "SessionMiddleware",
     "SessionTooLarge",
     "SessionwareError",

@@ -1,7 +1,4 @@
-"""The session's cookie: its attributes, and the Set-Cookie line.
-
-The rules of prefixes are those of RFC 6265bis (draft-ietf-httpbis-rfc6265bis).
-"""
+"""The attributes of the session's cookie, as a site sets them. How it looks on the wire is in `_core.tickets`."""
 
 from __future__ import annotations
 
@@ -20,12 +17,23 @@ _is_domain = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([
 class Cookie:
     """The session cookie's attributes. `HttpOnly` is always set.
 
-    `secure="auto"` sets Secure whenever the request came by https, as the server or `X-Forwarded-Proto` tells. A Secure
-    cookie is sent as `__Host-name`, or as `__Secure-name` if a `domain` or another `path` is set, and only that name is
-    read. Raises `ConfigError` for what browsers refuse.
+    A Secure cookie is sent as `__Host-name`, or as `__Secure-name` if a `domain` or another `path` is set. Only that
+    name is read then.
+
+    Args:
+        name: The cookie's name, without a prefix.
+        path: The path under which browsers send it.
+        domain: A domain whose subdomains get it too. Without one, only the host that set it gets it.
+        secure: Whether it is Secure. `"auto"` sets this whenever the request came over https, according to the server
+            or `X-Forwarded-Proto`.
+        samesite: Which requests from other sites carry it.
+        partitioned: Whether browsers keep it apart for each site that embeds yours.
+
+    Raises:
+        ConfigError: Browsers refuse such a cookie.
     """
 
-    name: str = "session"
+    name: str = "sid"
     path: str = "/"
     domain: str | None = None
     secure: bool | Literal["auto"] = "auto"
@@ -42,29 +50,7 @@ class Cookie:
             raise ConfigError(f'Cookie(samesite={self.samesite!r}): write "Lax", "Strict" or "None".')
         if self.secure is not True and (self.samesite == "None" or self.partitioned):
             setting = "partitioned=True" if self.partitioned else 'samesite="None"'
-            raise ConfigError(f"Cookie({setting}): browsers take such a cookie only if it is Secure. Add secure=True.")
-
-    def wire_name(self, secure: bool) -> str:
-        """The name that browsers see, with the prefix that makes them enforce where it comes from."""
-        if not secure:
-            return self.name
-        return f"__Secure-{self.name}" if self.domain or self.path != "/" else f"__Host-{self.name}"
-
-    def set_cookie(self, value: str, *, secure: bool, max_age: int | None = None) -> str:
-        """The value of a Set-Cookie header. Without `max_age` (seconds) the browser forgets it when it is closed."""
-        return "".join(
-            (
-                f"{self.wire_name(secure)}={value}; Path={self.path}; HttpOnly; SameSite={self.samesite}",
-                "; Secure" if secure else "",
-                f"; Domain={self.domain}" if self.domain else "",
-                "; Partitioned" if self.partitioned else "",
-                f"; Max-Age={max_age}" if max_age is not None else "",
-            )
-        )
-
-    def expire(self, *, secure: bool) -> str:
-        """The Set-Cookie value that removes the cookie: every attribute again, else browsers keep what they have."""
-        return self.set_cookie("", secure=secure, max_age=0) + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+            raise ConfigError(f"Cookie({setting}): browsers accept this only if the cookie is Secure. Add secure=True.")
 
 
 def _check_name(name: str) -> None:
@@ -72,14 +58,14 @@ def _check_name(name: str) -> None:
         raise ConfigError(f'Cookie(name={name!r}): use letters, digits, "-" and "_" only.')
     if name.lower().startswith(("__host-", "__secure-", "__http-", "__host-http-")):
         raise ConfigError(
-            f"Cookie(name={name!r}): leave out the prefix. It is added by itself whenever the cookie is Secure: "
+            f"Cookie(name={name!r}): leave out the prefix. It is added automatically whenever the cookie is Secure: "
             "__Host- normally, __Secure- if a domain or another path is set."
         )
 
 
 def _check_path(path: str) -> None:
     if not isinstance(path, str) or not path.startswith("/") or not _is_attribute_text(path):
-        raise ConfigError(f'Cookie(path={path!r}): begin with "/", without ";" and control characters.')
+        raise ConfigError(f'Cookie(path={path!r}): begin with "/", and use no ";" or control characters.')
 
 
 def _check_domain(domain: str | None) -> None:

@@ -1,7 +1,7 @@
 """Everything sessionware raises, in one tree.
 
 SessionwareError
-├── ConfigError            wrong set-up: raised when the object is built, says what to write instead
+├── ConfigError            a wrong setting: raised when the object is built, says what to write instead
 ├── StoreError
 │   ├── StoreUnavailable   the medium failed; try again later
 │   └── SessionConflict    too many concurrent writers
@@ -13,7 +13,7 @@ SessionwareError
     ├── CrossOriginRefused 403   TokenInvalid 403
     └── UsernameTaken 409        UsernameRejected 422    PasswordRejected 422
 
-A wrong *type* (a number where text is due) is Python's own `TypeError`; `NotStorable`, for values, is one of those.
+A value of the wrong *type* (a number instead of text) is Python's own `TypeError`; `NotStorable` is one of those.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class SessionwareError(Exception):
 
 
 class ConfigError(SessionwareError):
-    """A setting is wrong; the text says what to write instead."""
+    """A setting is wrong; the message says what to write instead."""
 
 
 class StoreError(SessionwareError):
@@ -40,7 +40,7 @@ class SessionConflict(StoreError):
 
 
 class SessionClosed(SessionwareError):
-    """The response's headers are out, and this change would have needed a cookie, or comes after the end."""
+    """The change came too late: it needs a cookie and the headers are out, or the request is over."""
 
 
 class SessionTooLarge(SessionwareError):
@@ -52,30 +52,34 @@ class NotStorable(TypeError):
 
 
 class AuthError(SessionwareError):
-    """A login, a registration or an account's rule said no.
+    """A login, a registration or a rule for accounts refused the request.
 
-    `status` is the HTTP status to answer with, `message` is for people, `reason` is a stable code for programs,
-    `retry_after` is seconds to wait, or None.
+    `status` is the HTTP status to answer with.
+
+    Args:
+        message: A text for people. Without one, that of the class.
+        reason: A stable code for programs. Without one, that of the class.
+        retry_after: The number of seconds to wait, or None.
     """
 
-    status = 403
-    message = "You are not allowed to do this."
-    reason = "refused"
+    status: int = 403
+    message: str = "You are not allowed to do this."
+    reason: str = "refused"
 
     def __init__(
         self, message: str | None = None, *, reason: str | None = None, retry_after: int | None = None
     ) -> None:
-        self.message = message or self.message
-        self.reason = reason or self.reason
+        self.message: str = message or self.message
+        self.reason: str = reason or self.reason
         self.retry_after = retry_after
         super().__init__(self.message)
 
 
 class LoginFailed(AuthError):
-    """User name and password do not belong together. Never says which of the two was wrong."""
+    """The username and password do not match. Never says which of the two was wrong."""
 
-    # 403, not 401: a 401 has to carry WWW-Authenticate (RFC 9110 §15.5.2), and forms have no scheme to name.
-    message = "User name or password is not right."
+    # 403, not 401: a 401 must carry WWW-Authenticate (RFC 9110 §15.5.2), and there is no scheme for forms.
+    message = "Incorrect username or password."
     reason = "invalid_credentials"
 
 
@@ -96,25 +100,25 @@ class Busy(AuthError):
 
 
 class CrossOriginRefused(AuthError):
-    """The form was sent from another web site."""
+    """The form was sent from another website."""
 
-    message = "This form was sent from another web site. Please open the page here and try again."
+    message = "This form was sent from another website. Please open the page here and try again."
     reason = "cross_origin"
 
 
 class UsernameTaken(AuthError):
-    """Somebody else has this user name."""
+    """Another account has this username."""
 
     status = 409
-    message = "This user name is taken. Please choose another one."
+    message = "That username is taken. Please choose another."
     reason = "taken"
 
 
 class UsernameRejected(AuthError):
-    """This text cannot be a user name."""
+    """This text cannot be a username."""
 
     status = 422
-    message = "Please choose a user name of up to 128 letters, digits and signs, without spaces."
+    message = "Please choose a username of up to 128 letters, digits or symbols, without spaces."
     reason = "invalid"
 
 
@@ -127,7 +131,7 @@ class PasswordRejected(AuthError):
 
 
 class NotLoggedIn(AuthError):
-    """The page needs somebody who is logged in."""
+    """The page is only for people who are logged in."""
 
     message = "Please log in first."
     reason = "not_logged_in"
@@ -136,5 +140,5 @@ class NotLoggedIn(AuthError):
 class TokenInvalid(AuthError):
     """The link is wrong, used up or too old."""
 
-    message = "This link is not valid any more. Please ask for a new one."
+    message = "This link is no longer valid. Please ask for a new one."
     reason = "token_invalid"

@@ -1,6 +1,6 @@
-"""Events: what happened to a session or an account, told to one callable and to the logger `sessionware`.
+"""Events: what happened to a session or an account, reported to one callable and to the logger `sessionware`.
 
-No event carries a secret, a cookie, a password, a token or a stored value; keys are named, their values are not.
+No event carries a secret, a cookie, a password, a token or a stored value. Keys are named, but not their values.
 """
 
 from __future__ import annotations
@@ -9,24 +9,52 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-logger = logging.getLogger("sessionware")
+_logger = logging.getLogger("sessionware")
 
-#: What an operator should look at; every other event is logged as information.
-WARNINGS = frozenset(
+EventName = Literal[
+    "session.created",
+    "session.login",
+    "session.renewed",
+    "session.ended",
+    "session.expired",
+    "session.overwritten",
+    "session.write_discarded",
+    "session.token_replayed",
+    "session.cookie_conflict",
+    "session.cross_origin",
+    "session.late_read",
+    "record.corrupt",
+    "record.unknown_key",
+    "store.unavailable",
+    "store.conflict",
+    "login.succeeded",
+    "login.failed",
+    "login.busy",
+    "login.ended",
+    "account.registered",
+    "account.name_taken",
+    "account.rehashed",
+    "account.deleted",
+    "csrf.blocked",
+]
+"""Every event there is."""
+
+#: Logged as warnings, because an operator should look at them. Every other event is logged as information.
+WARNINGS: frozenset[EventName] = frozenset(
     {
-        "conflict",
-        "cookie_conflict",
-        "corrupt",
-        "cross_origin",
-        "late_read",
-        "store_unavailable",
-        "token_replayed",
-        "unknown_key",
-        "write_discarded",
-        "csrf.blocked",
+        "session.write_discarded",
+        "session.token_replayed",
+        "session.cookie_conflict",
+        "session.cross_origin",
+        "session.late_read",
+        "record.corrupt",
+        "record.unknown_key",
+        "store.unavailable",
+        "store.conflict",
         "login.busy",
-        "login.throttled",
+        "csrf.blocked",
     }
 )
 
@@ -35,53 +63,60 @@ WARNINGS = frozenset(
 class Event:
     """One thing that happened.
 
-    `session_id` is the handle (hex), never the cookie. `keys` are names of session keys. `account` is a user name's
-    key if the account exists, else a digest; `client` is an address. `at` is in whole seconds since the epoch.
+    Args:
+        name: What happened.
+        at: When it happened, in whole seconds since the epoch.
+        session_id: The session's handle (hex), never the cookie.
+        keys: Names of session keys.
+        user_id: The id of the user.
+        account: The username's key if the account exists, else a digest.
+        client_address: The address of the client.
+        detail: More about it.
     """
 
-    name: str
+    name: EventName
     at: int
     session_id: str | None = None
     keys: tuple[str, ...] = ()
     user_id: str | None = None
     account: str | None = None
-    client: str | None = None
+    client_address: str | None = None
     detail: str = ""
 
 
 class Events:
-    """Tells events to the application's hook, if there is one, and to the log."""
+    """Passes events to the application's hook, if there is one, and to the log."""
 
     def __init__(self, on_event: Callable[[Event], None] | None = None, clock: Callable[[], float] = time.time) -> None:
         self._hook = on_event
         self._clock = clock
 
-    def tell(
+    def emit(
         self,
-        name: str,
+        name: EventName,
         *,
         session_id: str | None = None,
         keys: tuple[str, ...] = (),
         user_id: str | None = None,
         account: str | None = None,
-        client: str | None = None,
+        client_address: str | None = None,
         detail: str = "",
     ) -> None:
-        """Tell that `name` happened. Never raises: a hook that fails is logged, for telling changes no outcome."""
+        """Report that `name` happened. Never raises: a hook that fails is logged, because events change no results."""
         level = logging.WARNING if name in WARNINGS else logging.INFO
-        if self._hook is None and not logger.isEnabledFor(level):
+        if self._hook is None and not _logger.isEnabledFor(level):
             return
-        event = Event(name, int(self._clock()), session_id, keys, user_id, account, client, detail)
-        logger.log(level, "%s", _line(event))
+        event = Event(name, int(self._clock()), session_id, keys, user_id, account, client_address, detail)
+        _logger.log(level, "%s", _line(event))
         if self._hook is not None:
             try:
                 self._hook(event)
             except Exception:
-                logger.exception("on_event failed for %r", name)
+                _logger.exception("on_event failed for %r", name)
 
 
 def _line(event: Event) -> str:
-    """One log line. Values are written as by `ascii`, so that no line break in one can forge a second line."""
-    fields = ("session_id", "keys", "user_id", "account", "client", "detail")
+    """One log line. Values are escaped as by `ascii`, so that a line break in one cannot forge a second line."""
+    fields = ("session_id", "keys", "user_id", "account", "client_address", "detail")
     told = ((field, getattr(event, field)) for field in fields)
     return " ".join([event.name, *(f"{field}={value!a}" for field, value in told if value)])

@@ -6,15 +6,20 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, MutableMapping
 from datetime import timedelta
 from hmac import compare_digest
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from .changes import MISSING
+from ._core.changes import MISSING, REMOVED
+from ._core.envelope import Envelope
+from ._core.header import Login
+from ._core.lookup import FOREIGN
+from ._core.transaction import CLOSED, Transaction
+from ._seals import digests
+from ._types import Environ, Request
 from .errors import ConfigError
-from .intents import Login
-from .standing import FOREIGN
-from .ticket import new_id
-from .timeouts import whole_seconds
-from .transaction import Transaction
+from .timeouts import _whole_seconds
+
+if TYPE_CHECKING:
+    from .manager import SessionManager  # it makes sessions, so it cannot be imported here
 
 ENVIRON_KEY = "sessionware.session"
 
@@ -26,53 +31,54 @@ class Session(MutableMapping[str, Any]):
     """A dict that lasts from one request to the next.
 
     Keys are text. Values are None, bool, int, float, str, bytes, list, dict, tuple, set, datetime, date, Decimal and
-    UUID, in any mixture; anything else is a `TypeError` at the assignment. Changes inside a value are noticed too.
+    UUID, in any combination; assigning anything else is a `TypeError`. Changes inside a value are noticed too.
 
-    Nothing is loaded before the first use and nothing is written if nothing changed. Every method may raise
-    `StoreUnavailable` where it is the first use, and `SessionClosed` where it comes too late.
+    Nothing is loaded before the first use, and nothing is written if nothing changed. Any method may raise
+    `StoreUnavailable` if it is the first use, and `SessionClosed` if it comes too late.
     """
 
     __slots__ = ("__weakref__", "_transaction")
 
-    def __init__(self, transaction: Callable[[], Transaction]) -> None:
+    def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
     # The mapping
 
     def __getitem__(self, key: str) -> Any:
-        value = self._transaction().look().get(key, MISSING)
+        value = self._transaction.load().get(key, MISSING)
         if value is MISSING:
             raise KeyError(key)
         return value
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self._transaction().look().get(key, default)
+        """The value of the key, or the default."""
+        return self._transaction.load().get(key, default)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._transaction().change().set(key if type(key) is str else _text(key), value)
+        self._transaction.writable().set(key if type(key) is str else _text(key), value)
 
     def __delitem__(self, key: str) -> None:
-        self._transaction().change().delete(key)
+        self._transaction.writable().delete(key)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._transaction().look()
+        return key in self._transaction.load()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(list(self._transaction().look()))
+        return iter(list(self._transaction.load()))
 
     def __len__(self) -> int:
-        return len(self._transaction().look())
+        return len(self._transaction.load())
 
     def __ior__(self, other: Any) -> Session:
         self.update(other)
         return self
 
     def __repr__(self) -> str:
-        """What it is, without any value and without asking the store."""
-        return f"<Session {self._transaction().standing.name.lower()}>"
+        """Its state, without any value and without asking the store."""
+        return f"<Session {self._transaction.standing.name.lower()}>"
 
     def copy(self) -> dict[str, Any]:
-        """The data as a plain dict of its own."""
+        """The data, in a new plain dict."""
         return dict(self)
 
     def clear(self) -> None:
@@ -80,186 +86,212 @@ class Session(MutableMapping[str, Any]):
         if self.username is not None:
             self.invalidate()
         else:
-            self._transaction().change().clear()
+            self._transaction.writable().clear()
 
     def modify(self, key: str, fn: Callable[[Any], Any], default: Any = MISSING) -> Any:
-        """Set the key to `fn(its current value)`, exactly, however many requests do so at once. Returns the new value.
+        """Set the key to `fn(current value)`, exactly, however many requests do so at once.
 
-        `fn` runs again on the fresh value if another request got in between, so it may run several times: let it
-        compute and return a value, and do nothing else. What is returned here is therefore provisional; after
-        `commit()`, `session[key]` is what was stored. A missing key counts as `default`; without one, `KeyError`.
+        Args:
+            key: The key to change.
+            fn: Takes the current value and returns the new one, or `REMOVED` to delete the key. It runs again on the
+                fresh value if another request got in between, so it should compute a value and do nothing else.
+            default: The value to use if the key is missing.
+
+        Returns:
+            The new value, or None if it was removed. It is provisional: after `commit()`, `session[key]` is what was
+            stored.
+
+        Raises:
+            KeyError: The key is missing and there is no default.
         """
         if not callable(fn):
             raise TypeError(f"modify() takes a function of the current value, not {type(fn).__name__}")
-        return self._transaction().change().modify(_text(key), fn, default)
+        return self._transaction.writable().modify(_text(key), fn, default)
 
     # What it is
 
     @property
     def id(self) -> str:
-        """The session's handle: 32 hexadecimal digits, stable for its life. No credential: safe in logs and lists."""
-        return self._looked().id.hex()
+        """The session's handle, 32 hexadecimal digits that stay for its life. Not a credential, so safe in logs."""
+        return self._loaded().id.hex()
 
     @property
     def is_new(self) -> bool:
         """Whether nothing is stored yet."""
-        return self._looked().stored is None
+        return self._loaded().stored is None
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the request comes from another origin: the session is then empty, and what is written is dropped."""
-        return self._looked().standing is FOREIGN
+        """Whether the request comes from another origin, so that the session is empty and drops what is written."""
+        return self._loaded().standing is FOREIGN
 
     @property
     def created_at(self) -> int | None:
-        """When it was stored first, in seconds since the epoch; None if it is new."""
-        return cast("int | None", self._header("created_at"))
+        """When it was first stored, in seconds since the epoch; None if it is new."""
+        envelope = self._envelope()
+        return None if envelope is None else envelope.created_at
 
     @property
     def expires_at(self) -> int | None:
-        """When it ends if nobody uses it any more, in seconds since the epoch; None if it is new."""
-        stored = self._looked().stored
+        """When it ends if nobody uses it again, in seconds since the epoch; None if it is new."""
+        stored = self._loaded().stored
         return None if stored is None else stored.record.expires_at
+
+    @property
+    def manager(self) -> SessionManager:
+        """The `SessionManager` that made this session."""
+        return cast("SessionManager", self._transaction.site.manager)
 
     # Who it is
 
     @property
     def username(self) -> str | None:
-        """Who is logged in, or None. Assigning a name is a login: the cookie gets a new token. None is a logout.
+        """Who is logged in, or None. Assigning a name is `login(name)`, and assigning None is `invalidate()`.
 
-        A login keeps an anonymous visitor's data and drops another user's. See `Auth` for checking passwords, and for
-        noticing that an account was disabled meanwhile, which a bare name does not.
+        A name alone does not show whether its account was disabled in the meantime; `Auth.user()` does.
         """
-        return cast("str | None", self._header("username"))
+        who = self._who()
+        return None if who is None else who.username
 
     @username.setter
     def username(self, name: str | None) -> None:
         if name is None:
             self.invalidate()
         else:
-            self.log_in(name)
+            self.login(name)
 
     @property
     def user_id(self) -> str | None:
-        """The id of who is logged in, if the login gave one."""
-        return cast("str | None", self._header("user_id"))
+        """The id of the user who is logged in, if the login gave one."""
+        who = self._who()
+        return None if who is None else who.user_id
 
     @property
-    def user_version(self) -> int | None:
-        """The version of the account at the time of the login, if the login gave one."""
-        return cast("int | None", self._header("user_version"))
+    def session_version(self) -> int | None:
+        """The account's `session_version` at the time of the login, if the login gave one."""
+        who = self._who()
+        return None if who is None else who.session_version
 
     @property
     def authenticated_at(self) -> int | None:
-        """When identity was last proved, in seconds since the epoch."""
-        transaction = self._looked()
-        if transaction.intents.login is not None:
-            return transaction.settings.records.now()
-        return cast("int | None", self._header("authenticated_at"))
+        """When somebody last logged in to it, in seconds since the epoch; None if nobody did."""
+        transaction = self._loaded()
+        if transaction.header.login is not None:
+            return transaction.site.now()
+        return None if transaction.stored is None else transaction.stored.envelope.authenticated_at
 
-    def log_in(
+    def login(
         self,
         username: str,
         *,
         user_id: str | None = None,
-        user_version: int | None = None,
+        session_version: int | None = None,
         check: Callable[[], object] | None = None,
     ) -> None:
-        """Log in under this name: what assigning `username` does, with more to say.
+        """Log in somebody whose identity was checked. The cookie gets a new token, so that the old one is worthless.
 
-        The session belongs to `user_id` if there is one, else to the name. `check` is called right after the login was
-        stored and before the browser hears of it; if it says no, the session is ended again.
+        An anonymous visitor's data is kept, another user's is dropped. `Auth` checks passwords.
+
+        Args:
+            username: The name to log in under.
+            user_id: Whom the session belongs to, if names may change. Without it, the session belongs to the name.
+            session_version: Kept in the session, to find out later whether all of the account's sessions were ended.
+            check: Called right after the login is stored, and before the browser gets the new cookie. If it returns
+                something false, the session is ended again.
+
+        Raises:
+            SessionClosed: The response's headers are out.
+            ValueError: The name is empty.
         """
         if not _text(username):
-            raise ValueError("an empty user name cannot log in; assign None to log out")
+            raise ValueError("an empty username cannot log in; assign None to log out")
         if user_id is not None:
             _text(user_id)
-        self._transaction().log_in(Login(username, user_id, user_version, check))
+        self._transaction.login(Login(username, user_id, session_version, check))
 
     # Its life
 
-    def regenerate_id(self) -> None:
-        """Give the cookie a new token, because of a change of privilege; data and `id` stay, the old token is dead."""
-        self._transaction().rotate()
+    def renew_token(self) -> None:
+        """Give the cookie a new token, for when privileges change. The old token is dead; data and `id` stay."""
+        self._transaction.renew_token()
 
     def invalidate(self) -> None:
-        """End the session now, for good, whoever else writes to it. Writing afterwards starts a new one."""
-        self._transaction().end()
+        """End the session now and permanently, whoever else writes to it. Writing afterwards starts a new one."""
+        self._transaction.end()
 
     def remember(self, seconds: int | timedelta) -> None:
-        """Keep the session beyond the end of the browser: until so long after the login, without an idle limit.
+        """Keep the session when the browser is closed, for so many seconds from the login, without an idle limit.
 
-        No longer than `Timeouts.remember`.
+        `Timeouts.remember` is the maximum.
         """
-        self._transaction().remember(whole_seconds(seconds))
+        self._transaction.remember(_whole_seconds(seconds))
 
     def commit(self) -> None:
-        """Save now. Otherwise it is saved before the response's headers go out, unless the answer is a server error.
+        """Save now. Otherwise it is saved before the response's headers go out, unless that is a server error.
 
-        Raises `StoreUnavailable`, `SessionConflict`, `SessionTooLarge`, and `TypeError` for what cannot be stored.
+        Raises `StoreUnavailable`, `SessionConflict`, `SessionTooLarge`, and `TypeError` for a value that cannot be
+        stored.
         """
-        self._transaction().commit()
+        self._transaction.commit()
 
     # Messages for the next page
 
     def flash(self, message: Any, queue: str = "") -> None:
         """Leave a message for the next page that asks for it."""
-        entry = [new_id(), message]
+        entry = [self._transaction.site.records.new_id(), message]
         self.modify(_flash_key(queue), lambda entries: [*entries, entry], default=[])
 
     def peek_flash(self, queue: str = "") -> list[Any]:
-        """The messages, which stay."""
+        """The messages, without removing them."""
         return [message for _, message in self.get(_flash_key(queue), ())]
 
     def pop_flash(self, queue: str = "") -> list[Any]:
-        """The messages, which are gone then. One that another request adds meanwhile is not lost."""
+        """The messages, which are then removed. One that another request adds in the meantime is not lost."""
         key = _flash_key(queue)
         shown = list(self.get(key, ()))
         if shown:
             ids = {id for id, _ in shown}
-            self.modify(key, lambda entries: [entry for entry in entries if entry[0] not in ids] or MISSING, default=[])
+            self.modify(key, lambda entries: [entry for entry in entries if entry[0] not in ids] or REMOVED, default=[])
         return [message for _, message in shown]
 
     # Forms
 
     @property
     def csrf_token(self) -> str:
-        """A token for forms, for frameworks that want one. It changes at login; reading it starts the session."""
-        self._transaction().start()
+        """A token for forms, for frameworks that want one. It changes at login. Reading it starts the session."""
+        self._transaction.start()
         return self._csrf_tokens()[0]
 
     def check_csrf(self, value: str) -> bool:
-        """Whether this is the token of a form that was made in this session."""
-        if self._looked().stored is None:
+        """Whether this is the token of a form made in this session."""
+        if self._loaded().stored is None:
             return False
         given = _text(value).encode("utf-8", "replace")
         return any(compare_digest(token.encode(), given) for token in self._csrf_tokens())
 
     def _csrf_tokens(self) -> list[str]:
-        """The token under every secret of the ring, for forms that were made before a rotation."""
-        transaction = self._transaction()
+        """The token under every secret of the keyring, for forms made before a rotation."""
+        transaction = self._transaction
         message = transaction.id + transaction.epoch.to_bytes(8, "big")
-        digests = transaction.settings.keyring.digests("csrf", message)
-        return [urlsafe_b64encode(digest).decode().rstrip("=") for digest in digests]
+        return [urlsafe_b64encode(digest).decode().rstrip("=") for digest in digests(transaction.keys.csrf, message)]
 
-    def _looked(self) -> Transaction:
-        transaction = self._transaction()
-        transaction.look()
-        return transaction
+    def _loaded(self) -> Transaction:
+        self._transaction.load()
+        return self._transaction
 
-    def _header(self, field: str) -> Any:
-        """A header field as it is, or as a login that is still to be saved will make it."""
-        transaction = self._looked()
-        login, stored = transaction.intents.login, transaction.stored
-        if login is not None and field in login._fields:
-            return getattr(login, field)
-        return None if stored is None else getattr(stored.envelope, field)
+    def _envelope(self) -> Envelope | None:
+        stored = self._loaded().stored
+        return None if stored is None else stored.envelope
+
+    def _who(self) -> Login | Envelope | None:
+        """A login that is not saved yet, else what is stored."""
+        return self._loaded().header.login or self._envelope()
 
 
-def get_session(request: Any, environ_key: str = ENVIRON_KEY) -> Session:
-    """The session of a request: of an environ, or of any request object that carries one.
+def get_session(request: Request, environ_key: str = ENVIRON_KEY) -> Session:
+    """The session of a request, which may be an environ or any request object that carries one.
 
-    Raises `ConfigError` if there is none, because the application is not wrapped in `SessionMiddleware`.
+    Raises `ConfigError` if there is none because the application is not wrapped in `SessionMiddleware`.
     """
     session = request.get(environ_key) if isinstance(request, dict) else None
     if isinstance(session, Session):
@@ -267,20 +299,25 @@ def get_session(request: Any, environ_key: str = ENVIRON_KEY) -> Session:
     return cast("Session", get_environ(request, environ_key)[environ_key])
 
 
-def get_environ(request: Any, environ_key: str = ENVIRON_KEY) -> dict[str, Any]:
+def is_under_way(value: object) -> bool:
+    """Whether this is a session whose request is not over yet. An environ may be served twice."""
+    return isinstance(value, Session) and value._transaction.phase is not CLOSED
+
+
+def get_environ(request: Request, environ_key: str = ENVIRON_KEY) -> Environ:
     """The WSGI environ of a request that has a session. Raises `ConfigError` like `get_session`."""
     for candidate in (request, *(getattr(request, name, None) for name in _ENVIRON_ATTRIBUTES)):
         if isinstance(candidate, dict) and isinstance(candidate.get(environ_key), Session):
             return candidate
     raise ConfigError(
-        f"There is no session under {environ_key!r} in this request. Wrap the application where it is made, around "
+        f"There is no session under {environ_key!r} in this request. Wrap the application where it is created, around "
         'everything that uses sessions: app = SessionMiddleware(app, secret=os.environ["SESSION_SECRET"])'
     )
 
 
 def _text(value: str) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"text is needed here, not {type(value).__name__}")
+        raise TypeError(f"expected text, not {type(value).__name__}")
     return value
 
 

@@ -1,75 +1,54 @@
-"""How long sessions live."""
+"""How long sessions live: what a site sets. The rules that follow from it are in `_core.lifetime`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from functools import lru_cache
-from typing import NamedTuple
 
 from .errors import ConfigError
 
-HOUR = 3600
-DAY = 24 * HOUR
-
-#: A record whose cookie has not come back yet: floods of requests without cookies must stay small.
-UNCONFIRMED = HOUR
+_HOUR = 3600
+_DAY = 24 * _HOUR
+_MOST = 100 * 366 * _DAY
 
 
 @dataclass(frozen=True)
 class Timeouts:
     """How long a session lives, in seconds or as `timedelta`.
 
-    `idle` ends a logged-in session that nobody uses, `lifetime` ends it counted from the last login, whatever its
-    activity (ASVS 5.0 7.3.1 and 7.3.2). `remember` is the most that `session.remember()` grants. `anonymous` ends a
-    session that nobody uses and in which nobody is logged in. Raises `ConfigError`.
+    Args:
+        idle: Ends a logged-in session that nobody uses (ASVS 5.0 7.3.1).
+        lifetime: Ends a logged-in session, counted from the last login, however active it is (ASVS 5.0 7.3.2).
+        remember: The longest time that `session.remember()` grants.
+        anonymous: Ends a session that nobody uses and in which nobody is logged in.
+
+    Raises:
+        ConfigError: A duration is neither a whole number of seconds nor a `timedelta`, or is less than one second.
     """
 
-    idle: int | timedelta = 12 * HOUR
-    lifetime: int | timedelta = 7 * DAY
-    remember: int | timedelta = 30 * DAY
-    anonymous: int | timedelta = DAY
+    idle: int | timedelta = 12 * _HOUR
+    lifetime: int | timedelta = 7 * _DAY
+    remember: int | timedelta = 30 * _DAY
+    anonymous: int | timedelta = _DAY
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             try:
-                whole_seconds(value)
+                _whole_seconds(value)
             except (TypeError, ValueError):
                 raise ConfigError(
-                    f"Timeouts({field.name}={value!r}): write a number of seconds from 1 on, or a timedelta."
+                    f"Timeouts({field.name}={value!r}): write a whole number of seconds, 1 or more and at most a"
+                    " hundred years' worth, or a timedelta."
                 ) from None
 
-    def in_seconds(self) -> Lifetimes:
-        """The same as plain numbers."""
-        return Lifetimes(*(whole_seconds(getattr(self, field.name)) for field in fields(self)))
 
-
-class Lifetimes(NamedTuple):
-    """`Timeouts` in whole seconds."""
-
-    idle: int
-    lifetime: int
-    remember: int
-    anonymous: int
-
-
-def whole_seconds(duration: int | timedelta) -> int:
+def _whole_seconds(duration: int | timedelta) -> int:
     """A duration as whole seconds. Raises `TypeError`, and `ValueError` for less than one second."""
     if isinstance(duration, timedelta):
         duration = int(duration.total_seconds())
     if not isinstance(duration, int) or isinstance(duration, bool):
-        raise TypeError(f"a duration is a whole number of seconds or a timedelta, not {type(duration).__name__}")
-    if duration < 1:
-        raise ValueError(f"a duration is at least one second, not {duration}")
+        raise TypeError(f"a duration must be a whole number of seconds or a timedelta, not {type(duration).__name__}")
+    if not 1 <= duration <= _MOST:
+        raise ValueError(f"a duration must be at least one second and at most a hundred years, not {duration}")
     return duration
-
-
-@lru_cache
-def touch_interval(idle: int | None) -> int:
-    """How many seconds longer a touch must let a session live to be worth a write.
-
-    A twentieth of its idle limit, at most an hour; without one (a remembered session) any difference is worth it,
-    since it can come up only once.
-    """
-    return 1 if idle is None else max(min(idle // 20, HOUR), 1)

@@ -1,8 +1,8 @@
 """Passwords: hashed by argon2id, and checked at the same cost whatever was sent and whoever was meant.
 
-The one rule behind this file: an answer must not tell, by its time, whether an account exists (ASVS 5.0 6.3.8). So
-`verify_password` spends exactly one argon2 computation on every refusal: for an unknown user, for an account without
-a password, for a stored hash that is none, for a password that no account can have.
+There is one rule behind this file: the time that an answer takes must not reveal whether an account exists (ASVS 5.0
+6.3.8). So `verify_password` spends exactly one argon2 computation on every refusal. That includes an unknown user, an
+account without a password, a stored text that is not a hash, and a password that no account can have.
 """
 
 from __future__ import annotations
@@ -10,31 +10,29 @@ from __future__ import annotations
 import re
 import secrets
 import threading
+from abc import abstractmethod
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple, Protocol
-from unicodedata import category, normalize
+from unicodedata import normalize
 
 import argon2
 from argon2.exceptions import VerificationError, VerifyMismatchError
 
 from ..errors import Busy, ConfigError, PasswordRejected
 
-#: Code points. NIST SP 800-63B-4 §3.1.1.2 asks for at least 64 to be allowed; a bound keeps normalising cheap.
+#: Code points. NIST SP 800-63B-4 §3.1.1.2 requires at least 64 to be allowed. A limit keeps normalising cheap.
 MAX_CHARACTERS = 1024
-
-#: Code points. ASVS 5.0 6.2.1: no policy may ask for less.
-LEAST_MINIMUM_LENGTH = 8
 
 MIB = 1024 * 1024
 
 #: Seconds to wait for memory to check a password in.
 PATIENCE = 5.0
 
-# What a stored hash may ask for beside memory. Somebody may have written a row to keep this server busy.
+# What a stored hash may ask for besides memory. Somebody may have written a row to keep this server busy.
 _MAX_TIME_COST = 16
 _MAX_PARALLELISM = 16
 _MAX_STORED_CHARACTERS = 512
@@ -47,9 +45,9 @@ _is_phc = re.compile(
 class Verified(NamedTuple):
     """Whether the password is right: use it as a truth value.
 
-    `rehash` is a new hash to store in the place of the old one, where that was made by other settings; else None.
-    `reason` says for the operator's log, never for the visitor, why it is not right: "mismatch", "no_hash" (None was
-    stored), "bad_hash" (what was stored is no hash, or asks for too much) or "bad_input".
+    `rehash` is a new hash to store in place of the old one, if that was made with other settings; else None. `reason`
+    says why the password is not right: "mismatch", "no_hash" (None was stored), "bad_hash" (what was stored is not a
+    hash, or asks for too much) or "bad_input". It is for the operator's log, and never for the visitor.
     """
 
     is_right: bool
@@ -60,32 +58,42 @@ class Verified(NamedTuple):
         return self.is_right
 
     def __repr__(self) -> str:
-        """Without the hash, for it may be logged."""
+        """Without the hash, because this may be logged."""
         return f"Verified(is_right={self.is_right}, reason={self.reason!r})"
 
 
 class Hasher(Protocol):
-    """What hashes and checks passwords for `Auth`: an `Argon2`, or something around one."""
+    """What hashes and checks passwords for `Auth`: an `Argon2Hasher`, or something around one."""
 
+    @abstractmethod
     def hash(self, password: str) -> str:
         """The hash to store. Raises `PasswordRejected` for what cannot be hashed."""
 
+    @abstractmethod
     def verify(self, stored: str | None, password: str) -> Verified:
         """Whether the password fits. Never raises for what was typed or stored, and always costs the same."""
 
 
 class _UnusableHash(Exception):
-    """What is stored costs nothing to refuse, so the cost has to be spent elsewhere."""
+    """What is stored costs nothing to refuse, so the cost must be spent elsewhere."""
 
 
 @dataclass(frozen=True)
-class Argon2:
-    """How passwords are hashed: argon2id, at the least costs of OWASP and of ASVS 5.0, appendix C.
+class Argon2Hasher:
+    """Hashes passwords by argon2id, by default at the minimum costs of OWASP and of ASVS 5.0, appendix C.
 
-    `memory_cost` is in KiB. Checks that run at once share `memory_budget` bytes; one that has to wait longer than five
-    seconds for its share raises `Busy`, so that a flood of logins cannot eat the server's memory. A stored hash made at
-    other costs, higher or lower, is replaced at its user's next login; till then a check takes as long as it says.
-    Raises `ConfigError`.
+    A stored hash made at other costs, higher or lower, is replaced at its user's next login. Until then, a check takes
+    as long as the hash demands.
+
+    Args:
+        time_cost: The number of passes over the memory.
+        memory_cost: The memory that one check takes, in KiB.
+        parallelism: The number of lanes.
+        memory_budget: The bytes that checks share if they run at once. One that has to wait longer than five seconds
+            for its share raises `Busy`, so that a flood of logins cannot use up the server's memory.
+
+    Raises:
+        ConfigError: A cost is too low, or one check takes more than the budget.
     """
 
     time_cost: int = 2
@@ -98,29 +106,29 @@ class Argon2:
         for name, least in (("time_cost", 1), ("memory_cost", 8), ("parallelism", 1), ("memory_budget", 1)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ConfigError(f"Argon2({name}={value!r}): write a whole number from {least} on.")
+                raise ConfigError(f"Argon2Hasher({name}={value!r}): write a whole number, {least} or more.")
         if self.memory_cost < 8 * self.parallelism:
-            raise ConfigError(f"Argon2(memory_cost={self.memory_cost}): argon2 needs 8 KiB for each lane.")
+            raise ConfigError(f"Argon2Hasher(memory_cost={self.memory_cost}): argon2 needs 8 KiB for each lane.")
         if self.memory_budget < self.memory_cost * 1024:
             raise ConfigError(
-                f"Argon2(memory_budget={self.memory_budget}): one check takes {self.memory_cost * 1024} bytes."
+                f"Argon2Hasher(memory_budget={self.memory_budget}): one check takes {self.memory_cost * 1024} bytes."
             )
         object.__setattr__(self, "_memory", _Memory(self.memory_budget))
 
     def hash(self, password: str) -> str:
         """The password's hash, to be stored: a PHC string with its own random salt.
 
-        Raises `PasswordRejected` for what cannot be hashed, `Busy`, and `TypeError` for what is no text.
+        Raises `PasswordRejected` for what cannot be hashed, `TypeError` for anything but text, and `Busy`.
         """
-        return self._hash(_hashable(password))
+        return self._hash(hashable(password))
 
     def verify(self, stored: str | None, password: str) -> Verified:
-        """Whether `stored` is this password's hash. Raises `TypeError` for what is no text, and `Busy`; nothing else.
+        """Whether `stored` is this password's hash. Raises only `Busy`, and `TypeError` for anything but text.
 
         Pass None for a user who does not exist: the answer is no, after the same time.
         """
         try:
-            text = _hashable(password)
+            text = hashable(password)
             if not self._matches(stored, text):
                 return Verified(False, reason="mismatch")
         except PasswordRejected:
@@ -138,11 +146,11 @@ class Argon2:
                 return self._hasher.verify(str(stored), text)
             except VerifyMismatchError:
                 return False
-            except VerificationError:  # argon2 refused to begin: a salt too short, a digest that is no base64
+            except VerificationError:  # argon2 refused to begin: the salt is too short, or not base64
                 raise _UnusableHash from None
 
     def _refuse(self, reason: str) -> Verified:
-        """No, after the computation that every other no has cost."""
+        """A refusal, after the same computation as every other refusal."""
         with self._memory.hold(self.memory_cost * 1024), suppress(VerifyMismatchError):
             self._hasher.verify(self._decoy, b"no account has this password")
         return Verified(False, reason=reason)
@@ -152,7 +160,7 @@ class Argon2:
             return None
         try:
             return self._hash(text)
-        except Busy:  # it can wait for the next login; this one has been found to be right
+        except Busy:  # it can wait for the next login; this one is right
             return None
 
     def _hash(self, text: bytes) -> str:
@@ -165,7 +173,7 @@ class Argon2:
 
     @cached_property
     def _decoy(self) -> str:
-        """A hash that no password has, made up of random bytes: it costs nothing to make, and all to check."""
+        """A hash that no password has, made up of random bytes: nothing to make, and the full cost to check."""
         salt, digest = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
         costs = f"m={self.memory_cost},t={self.time_cost},p={self.parallelism}"
         return f"$argon2id$v=19${costs}${salt}${digest}"
@@ -180,7 +188,7 @@ class _Memory:
 
     @contextmanager
     def hold(self, size: int) -> Iterator[None]:
-        """Keep so much of it while the block runs. Raises `Busy` if it is not to be had in time."""
+        """Hold `size` bytes of it while the block runs. Raises `Busy` if they are not free in time."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._free >= size, PATIENCE):
                 raise Busy(retry_after=int(PATIENCE))
@@ -193,64 +201,31 @@ class _Memory:
                 self._changed.notify_all()
 
 
-@dataclass(frozen=True)
-class PasswordPolicy:
-    """What a new password has to be: at least `minimum_length` code points long. Old ones are not asked.
-
-    15 is what NIST SP 800-63B-4 §3.1.1.2 demands of a password that is the only factor. Raises `ConfigError` below 8.
-    No rules of composition (digits, capitals): the same standard forbids them.
-    """
-
-    minimum_length: int = 15
-
-    def __post_init__(self) -> None:
-        length = self.minimum_length
-        if not isinstance(length, int) or not LEAST_MINIMUM_LENGTH <= length <= MAX_CHARACTERS:
-            raise ConfigError(
-                f"PasswordPolicy(minimum_length={length!r}): write 15, or down to {LEAST_MINIMUM_LENGTH} if there is a "
-                "second factor too (NIST SP 800-63B-4)."
-            )
-
-    def check(self, password: str) -> None:
-        """Raise `PasswordRejected` if this cannot be a new password; its `reason` is too_short, too_long or invalid."""
-        _hashable(password)
-        if any(category(character) == "Cc" for character in password):  # which no log-in form lets anybody type
-            raise PasswordRejected("Please choose a password without tabs or line breaks.", reason="invalid")
-        if len(normalize("NFC", password)) < self.minimum_length:
-            raise PasswordRejected(
-                f"Please choose a password of at least {self.minimum_length} characters. Several words are fine.",
-                reason="too_short",
-            )
-
-
-#: What everybody shares who asks for nothing else: above all, one memory budget for the whole process.
-DEFAULT_HASHER = Argon2()
-DEFAULT_POLICY = PasswordPolicy()
+#: Shared by everybody who does not pass another one, above all for one memory budget in the whole process.
+DEFAULT_HASHER = Argon2Hasher()
 
 
 def hash_password(password: str) -> str:
-    """The password's hash, to be stored. Raises `PasswordRejected` for what cannot be hashed; see `check_password`."""
+    """The password's hash, to be stored. Raises `PasswordRejected` for what cannot be hashed.
+
+    `validate_password` says whether it is good enough for a new password.
+    """
     return DEFAULT_HASHER.hash(password)
 
 
 def verify_password(stored: str | None, password: str) -> Verified:
-    """Whether `stored` is this password's hash; None is the hash of a user who does not exist, and takes as long.
+    """Whether `stored` is this password's hash. Pass None for a user who does not exist: that takes as long.
 
-    Never raises for what was typed or stored. If it is true and `.rehash` is not None, store that instead, unless the
-    stored hash changed meanwhile. Raises `Busy` after five seconds without the memory it takes.
+    Never raises for what was typed or stored. If the result is true and its `rehash` is not None, store that instead,
+    unless the stored hash has changed meanwhile. Raises `Busy` after five seconds without the memory that it needs.
     """
     return DEFAULT_HASHER.verify(stored, password)
 
 
-def check_password(password: str) -> None:
-    """Raise `PasswordRejected`, with a text for people, if this is not good enough for a new password."""
-    DEFAULT_POLICY.check(password)
-
-
-def _hashable(password: str) -> bytes:
-    """The password as the bytes that are hashed. Only NFC is applied (NIST SP 800-63B-4), no trimming, no folding."""
+def hashable(password: str) -> bytes:
+    """The password as the bytes to hash. Only NFC is applied (NIST SP 800-63B-4), without trimming or case folding."""
     if not isinstance(password, str):
-        raise TypeError(f"a password is text, not {type(password).__name__}")
+        raise TypeError(f"a password must be text, not {type(password).__name__}")
     # The length comes first: normalising a long run of combining marks takes time that grows with its square.
     if len(password) > MAX_CHARACTERS:
         raise PasswordRejected(f"Please choose a password of at most {MAX_CHARACTERS} characters.", reason="too_long")

@@ -1,10 +1,10 @@
-"""Sessions as files in one directory, on Linux and macOS: nothing to install, and each record can be looked at alone.
+"""Sessions as files in one directory, on Linux and macOS: nothing to install, and each record is a file of its own.
 
-A record's file is named by its id and written in place (`slots` says how), under a lock. This is several times faster
-than the usual way, a new file renamed over the old one, and as safe against being killed.
+A record's file is named after its id and written in place (`_file_format` says how), under a lock. This is several
+times faster than the usual way (a new file renamed over the old one), and just as safe if the process is killed.
 
-Owners are found by empty files, `owners/<owner>/<id>`. These may be too many, never too few: they are made before the
-record is written, and what they point to is verified when it is read.
+Owners are found by empty files, `owners/<owner>/<id>`. There may be too many of these, never too few: they are created
+before the record is written, and what they point to is verified when it is read.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import ConfigError, StoreUnavailable
-from .base import Record, checked_name
-from .slots import Slots, capacity_for, packed
+from ._file_format import Slots, capacity_for, packed
+from .base import Record, Store, checked_name
 
 try:
     import fcntl
@@ -33,7 +33,7 @@ except ImportError:  # Windows
 _NAME_LENGTH = 32
 _OWNERS = "owners"
 
-#: Seconds after which a file without a valid slot, or an entry without a record, was left behind by a killed process.
+#: Seconds after which a file without a valid slot, or an entry without a record, must be left from a killed process.
 _ABANDONED = 3600
 
 #: Files that `prune` looks at for each record that it may remove.
@@ -55,12 +55,12 @@ def _medium(method: _Function) -> _Function:
     return guarded  # type: ignore[return-value]
 
 
-class FileStore:
-    """A store in the directory at `path`, which is made (mode 0700) if it is not there; its parent has to be.
+class FileStore(Store):
+    """A store in the directory at `path`. It is created (mode 0700) if it does not exist; its parent must exist.
 
-    Shared by all threads and processes of one machine; not for network drives. Killing a process loses nothing that was
-    saved. A power cut may undo the last half minute, logouts among it; with `fsync=True` each change waits until the
-    disk has it, and a power cut undoes none. Raises `ConfigError`, on Windows too.
+    All threads and processes of one machine share it. It is not for network drives. Killing a process loses nothing
+    that was saved. A power cut may undo the last half minute, including logouts. With `fsync=True` each change waits
+    until the disk has it, and a power cut undoes none. Raises `ConfigError` if the path cannot be used, or on Windows.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, fsync: bool = False) -> None:
@@ -68,7 +68,7 @@ class FileStore:
             raise ConfigError("FileStore needs the file locks of Linux or macOS. Use SQLiteStore(path) here.")
         if not os.fspath(path):
             raise ConfigError(
-                "FileStore('') would be the current directory: give the path of a directory for it alone."
+                "FileStore('') would be the current directory: give the path of a directory that nothing else uses."
             )
         self._path = _made(Path(path).absolute())
         self._directory = str(self._path) + "/"
@@ -95,7 +95,7 @@ class FileStore:
         finally:
             os.close(file)
         if record.owner is not None:
-            self._add_to_owner(record.owner, record.id)  # again: whoever deleted the id before may only now be done
+            self._add_to_owner(record.owner, record.id)  # again: an earlier deletion of this id may end only now
         return True
 
     @_medium
@@ -117,7 +117,7 @@ class FileStore:
                 self._add_to_owner(record.owner, record.id)
             self._write(file, *slots.place_for(record.payload), record)
             if old.owner is not None and old.owner != record.owner:
-                self._remove_from_owner(old.owner, record.id)  # before anybody else can give the record back
+                self._remove_from_owner(old.owner, record.id)  # while nobody else can give the record back
         finally:
             os.close(file)
         return True
@@ -145,7 +145,7 @@ class FileStore:
 
     @_medium
     def prune(self, now: int, limit: int = 1000) -> int:
-        """As every store's. Looks at a few files for each that it may remove, going on where the last call stopped."""
+        """As every store does. Looks at a few files for each that it may remove, from where the last call stopped."""
         removed = 0
         for id in _ids(self._walk.next_names(_LOOKS * limit)):
             if self._prune_one(id, now):
@@ -191,7 +191,7 @@ class FileStore:
         return self._directory + id.hex()
 
     def _read(self, id: bytes) -> Record | None:
-        """The record. A torn slot may be one that is being written, so then it is read again while nobody writes."""
+        """The record. A torn slot may be in the middle of a write, so it is read again while nobody writes."""
         try:
             file = os.open(self._file(id), os.O_RDONLY)
         except FileNotFoundError:
@@ -216,9 +216,9 @@ class FileStore:
                 os.close(file)
 
     def _open_locked(self, id: bytes) -> int | None:
-        """The same, for the caller to close.
+        """The same, but the caller must close it.
 
-        Each call opens the file anew, and `flock` belongs to the open file, so it keeps threads apart as well.
+        Each call opens the file again, and `flock` belongs to the open file, so it keeps threads apart as well.
         """
         try:
             file = os.open(self._file(id), os.O_RDWR)
@@ -227,7 +227,7 @@ class FileStore:
         is_there = False
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            is_there = os.fstat(file).st_nlink > 0  # else it was deleted by whoever had the lock before
+            is_there = os.fstat(file).st_nlink > 0  # else the previous holder of the lock deleted it
         finally:
             if not is_there:
                 os.close(file)
@@ -251,18 +251,18 @@ class FileStore:
             try:
                 os.close(os.open(f"{folder}/{id.hex()}", os.O_CREAT | os.O_WRONLY, 0o600))
                 return
-            except FileNotFoundError:  # the folder is not there yet, or somebody has just removed it, empty
-                with suppress(FileExistsError):  # even so: exist_ok looks again, and by then it may be gone
+            except FileNotFoundError:  # the folder is not there yet, or was just removed because it was empty
+                with suppress(FileExistsError):  # despite exist_ok, which looks again: by then it may be gone
                     os.makedirs(folder, 0o700, exist_ok=True)
 
     def _remove_from_owner(self, owner: bytes, id: bytes) -> None:
         folder = self._owner_folder(owner)
-        with suppress(OSError):  # the entry may be gone, the folder may not be empty; one too many does no harm
+        with suppress(OSError):  # the entry may be gone, the folder may not be empty; a leftover does no harm
             os.unlink(f"{folder}/{id.hex()}")
             os.rmdir(folder)
 
     def _forget_owner(self, record: Record | None) -> None:
-        """Take a record that is gone out of its owner's list, unless another one has been made in its place."""
+        """Remove a deleted record from its owner's list, unless another one has been created in its place."""
         if record is not None and record.owner is not None:
             self._remove_from_owner(record.owner, record.id)
             successor = self._read(record.id)
@@ -270,7 +270,7 @@ class FileStore:
                 self._add_to_owner(record.owner, record.id)
 
     def _remove_stale_entry(self, owner: bytes, id: bytes) -> None:
-        """Remove an entry that has long led to nothing; under the record's lock, or it might just become true."""
+        """Remove an entry that has long led to nothing, under the record's lock, because it may just become valid."""
         with self._locked(id) as file:
             record = None if file is None else Slots.read(id, file).record
             if record is None or record.owner != owner:
@@ -294,7 +294,7 @@ class FileStore:
         return True
 
     def _sync_directory(self) -> None:
-        """Let the disk know the directory's entries too: a file that is on it under no name is lost."""
+        """Write the directory's entries to the disk too: a file that has no name there is lost."""
         if not self._fsync:
             return
         directory = os.open(self._directory, os.O_RDONLY)
@@ -305,7 +305,7 @@ class FileStore:
 
 
 class _Walk:
-    """A walk through a directory, a few names at a time, that begins anew when it is through."""
+    """A walk through a directory, a few names at a time, that starts again after the end."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
@@ -313,7 +313,7 @@ class _Walk:
         self._lock = threading.Lock()
 
     def next_names(self, count: int) -> list[str]:
-        """The next names, at most so many; fewer at the end of the directory."""
+        """The next names, at most `count`; fewer at the end of the directory."""
         with self._lock:
             names = self._take(count)
             return names if names else self._begin()._take(count)
@@ -340,7 +340,7 @@ def _ids(names: list[str]) -> Iterator[bytes]:
 
 def _remove_if_abandoned(path: str) -> None:
     with suppress(FileNotFoundError):
-        # The file system's time, for it is compared with the file system's: when this file was made.
+        # The system's clock, because it is compared with the file system's time: when this file was created.
         if time.time() - os.stat(path).st_mtime > _ABANDONED:
             os.unlink(path)
 
@@ -351,9 +351,9 @@ def _made(path: Path) -> Path:
     except FileExistsError:
         raise ConfigError(f"{str(path)!r} is a file: give the path of a directory.") from None
     except FileNotFoundError:
-        raise ConfigError(f"{str(path)!r} cannot be made: create {str(path.parent)!r} first.") from None
+        raise ConfigError(f"{str(path)!r} cannot be created: create {str(path.parent)!r} first.") from None
     except OSError as error:
-        raise ConfigError(f"{str(path)!r} cannot be made ({error.strerror}): give another path.") from error
+        raise ConfigError(f"{str(path)!r} cannot be created ({error.strerror}): give another path.") from error
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise ConfigError(f"{str(path)!r} cannot be used: let this process read and write it.")
     return path

@@ -1,7 +1,7 @@
 """Sessions in the memory of one process: for tests, for trying things out, and for servers of a single process.
 
-Made for a million of them: what is kept are plain bytes, which the garbage collector does not visit, in 256 small
-tables, none of which takes long to grow. Times are looked after in slots of ten minutes.
+Built for a million of them. Records are kept as plain bytes, which the garbage collector does not visit, in 256 small
+tables, none of which takes long to grow. Expiry is tracked in slots of ten minutes.
 """
 
 from __future__ import annotations
@@ -11,33 +11,34 @@ import threading
 from struct import Struct
 
 from ..errors import ConfigError, StoreUnavailable
-from .base import Record, checked_name
+from .base import Record, Store, checked_name
 
 _ID_LENGTH = 16
 _TABLES = 256  # one for each first byte of an id, which is random
 
-#: Seconds. A record is known as expired, and as longest unwritten, no more exactly than this.
-_SLOT = 600
+#: Seconds: how precisely it is known which records have expired, and which have gone longest without a write.
+_BUCKET = 600
 
 _HEAD = Struct(">QqB")  # version, expires_at, owner's length; then come owner and payload
 
-#: What the indexes go by: when a record expires, and who owns it.
+#: What the indexes depend on: when a record expires, and who owns it.
 _Indexed = tuple[int, "bytes | None"]
 _NOWHERE: _Indexed = (-1, None)
 
 
-class MemoryStore:
-    """A store in this process: gone when it ends, unknown to others.
+class MemoryStore(Store):
+    """A store in this process: gone when the process ends, unknown to others.
 
-    Holds at most `max_records`, in each namespace. When it is full, a new record takes the place of one without an
-    owner: of an expired one (known as such up to ten minutes late, by the last time that was passed in), else of the
-    one that would expire next, which is one whose cookie has not come back yet, or that was longest not written or
-    touched. If all belong to someone, `create` raises `StoreUnavailable`: a flood of new sessions logs nobody out.
+    Holds at most `max_records`, in each namespace. When it is full, a new record replaces an expired one. Expiry is
+    noticed up to ten minutes late, and by the last time that was passed in. If none has expired, it replaces the record
+    without an owner that would expire next. That is one whose cookie has not come back yet, or the one that has gone
+    longest without a write or a touch. If all have owners, `create` raises `StoreUnavailable`, so that a flood of new
+    sessions logs nobody out.
     """
 
     def __init__(self, max_records: int = 100_000) -> None:
         if not isinstance(max_records, int) or max_records < 1:
-            raise ConfigError(f"MemoryStore(max_records={max_records!r}): give a number from 1 on.")
+            raise ConfigError(f"MemoryStore(max_records={max_records!r}): give a number, 1 or more.")
         self._max_records = max_records
         self._lock = threading.Lock()
         self._tables: list[dict[bytes, bytes]] = [{} for _ in range(_TABLES)]
@@ -126,18 +127,18 @@ class MemoryStore:
         return None if entry is None else _record(id, entry)
 
     def _put(self, record: Record, old: _Indexed) -> None:
-        """Store the record, and enter it in each index in which it stood elsewhere before."""
+        """Store the record, and enter it in each index where its place has changed."""
         id, version, expires_at, owner, payload = record
         body = payload if owner is None else owner + payload
         self._tables[id[0]][id] = _HEAD.pack(version, expires_at, 0 if owner is None else len(owner)) + body
         ended_at, former = old
         if owner != former:
             self._owners.move(id, former, owner)
-        if expires_at // _SLOT != ended_at // _SLOT or (owner is None) != (former is None):
+        if expires_at // _BUCKET != ended_at // _BUCKET or (owner is None) != (former is None):
             self._queue(owner).add(id, expires_at)
 
     def _remove(self, record: Record) -> None:
-        """What the queues know of it stays, and is passed over when its time comes."""
+        """Remove the record. Its entries in the queues stay, and are skipped when their time comes."""
         del self._tables[record.id[0]][record.id]
         self._owners.move(record.id, record.owner, None)
         self._count -= 1
@@ -159,19 +160,19 @@ class MemoryStore:
         return self._next(self._anonymous, self._now) or self._next(self._owned, self._now)
 
     def _next(self, queue: _Queue, now: int | None) -> Record | None:
-        """Take out of this queue the next record that still belongs where it stands there."""
+        """Take the next record out of this queue, skipping those that no longer belong where they stand."""
         while (entry := queue.pop(now)) is not None:
             slot, id = entry
             record = self._find(id)
-            if record is not None and record.expires_at // _SLOT == slot and self._queue(record.owner) is queue:
+            if record is not None and record.expires_at // _BUCKET == slot and self._queue(record.owner) is queue:
                 return record
         return None
 
 
 class _Queue:
-    """Ids by the slot of time in which they expire, and in each in the order in which they came.
+    """Ids by the slot of time in which they expire, and within each slot in the order in which they came.
 
-    Nothing is taken out when a record is changed or removed: whoever pops an id sees whether it still belongs there.
+    Nothing is taken out when a record is changed or removed. The caller of `pop` checks if the id still belongs there.
     """
 
     def __init__(self) -> None:
@@ -179,7 +180,7 @@ class _Queue:
         self._slots: list[int] = []  # a heap of the keys of `_ids`
 
     def add(self, id: bytes, expires_at: int) -> None:
-        slot = expires_at // _SLOT
+        slot = expires_at // _BUCKET
         if slot not in self._ids:
             self._ids[slot] = bytearray()
             heapq.heappush(self._slots, slot)
@@ -187,7 +188,7 @@ class _Queue:
 
     def pop(self, now: int | None) -> tuple[int, bytes] | None:
         """The next slot and id; with `now`, only if the whole slot is over by then."""
-        while self._slots and (now is None or self._slots[0] < now // _SLOT):
+        while self._slots and (now is None or self._slots[0] < now // _BUCKET):
             slot = self._slots[0]
             ids = self._ids[slot]
             if ids:
@@ -199,7 +200,7 @@ class _Queue:
 
 
 class _Owners:
-    """Which ids each owner has: one after the other, in one piece of bytes."""
+    """The ids that each owner has, one after the other in one bytes object."""
 
     def __init__(self) -> None:
         self._tables: list[dict[bytes, bytes]] = [{} for _ in range(_TABLES)]
@@ -209,7 +210,7 @@ class _Owners:
         return [ids[start : start + _ID_LENGTH] for start in range(0, len(ids), _ID_LENGTH)]
 
     def move(self, id: bytes, before: bytes | None, after: bytes | None) -> None:
-        """The id is not `before`'s any more but `after`'s."""
+        """The id no longer belongs to `before`, but to `after`."""
         if before is not None:
             left = b"".join(each for each in self.ids(before) if each != id)
             if left:
@@ -221,7 +222,7 @@ class _Owners:
 
 
 def _head(entry: bytes) -> tuple[int, _Indexed]:
-    """A record's version, and by what it stands in the indexes."""
+    """A record's version, and what its place in the indexes depends on."""
     version, expires_at, length = _HEAD.unpack_from(entry)
     return version, (expires_at, entry[_HEAD.size : _HEAD.size + length] or None)
 

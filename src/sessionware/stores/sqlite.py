@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import os
 
-from ..sqlitedb import Database, Schema
-from .base import Record, checked_name
+from ..databases.sqlite import Database, Schema
+from .base import Record, Store, checked_name
 
-#: Seconds for which a record may stay after it expired.
+#: Seconds for which a record may stay after it has expired.
 SLACK = 2 * 3600
 
-# `prune_at` is indexed, `expires_at` is not: an UPDATE that leaves indexed columns out costs two thirds of one that
-# does not. So prune_at runs ahead by SLACK, and most changes of expires_at find it still good: never earlier than
+# `prune_at` is indexed and `expires_at` is not, because an UPDATE without indexed columns costs two thirds of one with
+# them. So prune_at is set SLACK ahead, and after most changes of expires_at it is still good: never earlier than
 # expires_at, never more than SLACK later.
 _LAYOUT = (
     """
@@ -31,11 +31,11 @@ _LAYOUT = (
 _ROOT = "sessionware_sessions"
 
 
-class SQLiteStore:
-    """A store in the SQLite file at `path`. The file is made if it is not there (mode 0600); its directory has to be.
+class SQLiteStore(Store):
+    """A store in the SQLite file at `path`. It is created (mode 0600) if it does not exist; its directory must exist.
 
-    Threads and processes of one machine share it; it is not for network drives. A power cut may undo the last moments
-    but damages nothing. Raises `ConfigError` if the path cannot hold a database.
+    All threads and processes of one machine share it. It is not for network drives. A power cut may undo the last
+    moments but damages nothing. Raises `ConfigError` if the path cannot hold a database.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -50,7 +50,7 @@ class SQLiteStore:
         return f"<{type(self).__name__} {str(self._database.path)!r} {self._table}>"
 
     def close(self) -> None:
-        """Close the file, for the namespaces too, once no thread is at work here. A later use opens it again."""
+        """Close the file, also for the namespaces. No thread may be using it. A later use opens it again."""
         self._database.close()
 
     def create(self, record: Record) -> bool:
@@ -88,7 +88,7 @@ class SQLiteStore:
         return [Record(*row) for row in self._database.execute(self._sql.scan, (after or b"", limit))]
 
     def namespace(self, name: str) -> SQLiteStore:
-        table = f"{self._table}${checked_name(name)}"  # no name has a "$": one inside another never meets a third
+        table = f"{self._table}${checked_name(name)}"  # no name has a "$", so nested namespaces never clash
         self._database.add(_schema(table))
         sibling = copy.copy(self)
         sibling._use(self._database, table)
@@ -96,9 +96,9 @@ class SQLiteStore:
 
 
 class _Statements:
-    """The statements for one table, built once: sqlite3 knows again by its text what it has already prepared.
+    """The statements for one table, built once, because sqlite3 recognises a prepared statement by its text.
 
-    Those called `in_place` are for the common case that no indexed column changes, and do nothing otherwise.
+    Those called `in_place` are for the common case that no indexed column changes. Otherwise they do nothing.
     """
 
     def __init__(self, table: str) -> None:

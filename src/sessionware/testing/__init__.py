@@ -1,16 +1,16 @@
-"""For authors of stores, of tables of accounts and of applications: what says whether yours is right.
+"""For authors of stores, of tables of accounts and of applications, to test whether theirs are right.
 
-pytest is not imported here. To see the values in an assertion that failed, let it rewrite these modules, by a line in
-your `conftest.py`: `pytest.register_assert_rewrite("sessionware.testing")`.
+pytest is not imported here. To see the values in a failed assertion, let it rewrite these modules by a line in your
+`conftest.py`: `pytest.register_assert_rewrite("sessionware.testing")`.
 """
 
 from __future__ import annotations
 
-from .ending import Ending
 from .faulty_store import FaultyStore
-from .interleavings import Scenario, Verdict, explore
+from .interleaving.ending import Ending
+from .interleaving.engine import Scenario, Verdict, explore
+from .interleaving.site import Reply, Request, Seen
 from .scenarios import SCENARIOS
-from .site import Request
 from .store_contract import StoreContract
 from .users_contract import UsersContract
 
@@ -18,8 +18,10 @@ __all__ = [
     "SCENARIOS",
     "Ending",
     "FaultyStore",
+    "Reply",
     "Request",
     "Scenario",
+    "Seen",
     "StoreContract",
     "UsersContract",
     "Verdict",

@@ -1,15 +1,15 @@
-"""`python -m sessionware.testing` runs every scenario of overlapping requests in every order. Takes some seconds."""
+"""`python -m sessionware.testing` runs every scenario of overlapping requests in every order. Takes a few seconds."""
 
 from __future__ import annotations
 
 import sys
 
-from .interleavings import explore
+from .interleaving.engine import explore
 from .scenarios import SCENARIOS
 
 
 def main() -> int:
-    """Print a line for each scenario; 1 if a promise was broken in any order of any of them."""
+    """Print a line for each scenario. Return 1 if a promise was broken in any order of any of them, else 0."""
     verdicts = {scenario.name: explore(scenario) for scenario in SCENARIOS}
     width = max(map(len, verdicts))
     for name, verdict in verdicts.items():

@@ -1,4 +1,4 @@
-"""A store that fails when it is told to: to see what your application does in an outage."""
+"""A store that fails when it is told to, to see what your application does in an outage."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ..errors import StoreUnavailable
 from ..stores.base import Record, Store
 
 
-class FaultyStore:
-    """Hands every call on to another store, notes it, and fails at those that it is told to.
+class FaultyStore(Store):
+    """Passes every call on to another store, records it, and fails where it is told to.
 
     >>> from sessionware import MemoryStore
     >>> from sessionware.testing import FaultyStore
@@ -20,7 +20,7 @@ class FaultyStore:
     >>> store.calls
     []
 
-    What it hands out as a namespace is a `FaultyStore` too, with faults of its own.
+    Each of its namespaces is a `FaultyStore` too, with its own faults.
     """
 
     def __init__(self, store: Store) -> None:
@@ -29,9 +29,9 @@ class FaultyStore:
         self.broken: set[str] = set()
         """Methods that fail before they have done anything."""
         self.deaf: set[str] = set()
-        """Methods that do their work, and whose answer is lost: as when the connection breaks at that moment."""
+        """Methods that do their work but lose their answer, as if the connection breaks at that moment."""
         self.before: dict[str, Callable[[], object]] = {}
-        """What is to happen once, right before the next call of a method."""
+        """What to call once, right before the next call of a method."""
         self.calls: list[str] = []
         """The methods that were called, in order."""
 
@@ -70,5 +70,5 @@ class FaultyStore:
             raise StoreUnavailable(f"{method} was told to fail")
         answer = getattr(self.behind, method)(*arguments)
         if method in self.deaf:
-            raise StoreUnavailable(f"the answer of {method} was told to be lost")
+            raise StoreUnavailable(f"{method} was told to lose its answer")
         return answer

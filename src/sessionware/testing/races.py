@@ -1,5 +1,5 @@
 # ruff: noqa: S101  (a part of test suites: it asserts)
-"""Threads that begin at the same moment: what a promise about races is worth."""
+"""Threads that begin at the same moment, to test promises about races."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-_PATIENCE = 60  # seconds after which a thread hangs
+_PATIENCE = 60  # seconds after which a thread counts as hanging
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -40,13 +40,13 @@ def race(call: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Resu
         sys.setswitchinterval(usual)
     if errors:
         raise errors[0]
-    assert len(results) == len(items), f"after {_PATIENCE} seconds a thread still waits"
+    assert len(results) == len(items), f"a thread is still waiting after {_PATIENCE} seconds"
     return [results[number] for number in range(len(items))]
 
 
 @contextmanager
 def raises(expected: type[BaseException]) -> Iterator[None]:
-    """What is inside has to raise this."""
+    """The block must raise this."""
     try:
         yield
     except expected:

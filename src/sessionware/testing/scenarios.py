@@ -1,7 +1,7 @@
-"""What sessionware promises about requests that overlap: each scenario is run in every order by `interleavings`.
+"""What sessionware promises about requests that overlap. `explore` runs each scenario in every order.
 
-`python -m sessionware.testing` runs them all. docs/guarantees.md shows the table, and what becomes of it without each
-of the rules that keep the promises.
+`python -m sessionware.testing` runs them all. docs/guarantees.md shows the table, and how it would look without each of
+the rules that keep the promises. First come the requests, then what must hold in the end, then the scenarios.
 """
 
 from __future__ import annotations
@@ -9,68 +9,292 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..auth.users.base import User
 from ..session import Session, get_session
-from .ending import Ending
-from .interleavings import Scenario
-from .promises import (
-    acknowledged_is_there,
-    acknowledged_login,
-    acknowledged_logout,
-    both_logins_hold,
-    cleared,
-    delete_and_write,
-    disabled,
-    fenced,
-    fresh_ids,
-    kept_or_told,
-    last_wins,
-    logged_out,
-    logged_out_from_write,
-    login_and_read,
-    login_and_write,
-    logout_and_login,
-    never_empty,
-    nobody,
-    nothing_outlives_end_all,
-    popped,
-    regenerated,
-    remembered,
-    slow_write,
-    strangers_data_stays_out,
-    told_is_readable,
-    touched,
-    unharmed,
-)
-from .site import Request
-from .visits import (
-    ACCOUNTS,
-    ANONYMOUS,
-    CLEAR,
-    DAY,
-    DISABLE,
-    FAIL,
-    HOUR,
-    IN_TWO_PLACES,
-    LOG_OUT,
-    LOG_OUT_EVERYWHERE,
-    LOGGED_IN,
-    LOOK,
-    READ,
-    REGENERATE,
-    REMEMBER,
-    afar_logs_in,
-    afar_writes,
-    appends,
-    appends_inside,
-    commits_login_and_fails,
-    counts,
-    drops,
-    from_afar,
-    logs_in,
-    request,
-    sets,
-    writes,
-)
+from .interleaving.ending import Ending
+from .interleaving.engine import Scenario
+from .interleaving.site import Request, auth_of, users_of
+
+HOUR = 3600
+DAY = 24 * HOUR
+
+
+def request(name: str, act: Callable[[Session], object], **options: Any) -> Request:
+    return Request(name, lambda environ: act(get_session(environ)), **options)
+
+
+# What requests do
+
+
+def writes(name: str = "write", **values: Any) -> Request:
+    return request(name, lambda session: session.update(values or {"a": 1}))
+
+
+def counts(name: str) -> Request:
+    return request(name, lambda session: session.modify("n", lambda n: n + 1))
+
+
+def appends(name: str) -> Request:
+    return request(name, lambda session: session.modify("items", lambda items: [*items, name], default=[]))
+
+
+def appends_inside(name: str) -> Request:
+    """Returns what it saw."""
+
+    def act(session: Session) -> list[str]:
+        seen = list(session["items"])
+        session["items"].append(name)
+        return seen
+
+    return request(name, act)
+
+
+def sets(name: str) -> Request:
+    """Returns what it saw."""
+
+    def act(session: Session) -> object:
+        seen = session.get("a")
+        session["a"] = name
+        return seen
+
+    return request(name, act)
+
+
+def drops(name: str) -> Request:
+    """Returns what it saw."""
+    return request(name, lambda session: session.pop("n", None))
+
+
+def logs_in(name: str = "login", who: str = "ann", **options: Any) -> Request:
+    def view(environ: dict[str, Any]) -> bool:
+        user = users_of(environ).get(who)
+        if user.is_active:
+            auth_of(environ).login_user(environ, user)
+        return bool(user.is_active)
+
+    return Request(name, view, **options)
+
+
+def commits_login_and_fails(environ: dict[str, Any]) -> None:
+    session = get_session(environ)
+    session.login("ann")
+    session.commit()
+
+
+def opens_accounts(environ: dict[str, Any]) -> None:
+    for name in ("ann", "bob"):
+        users_of(environ).put(User(id=name, key=name, username=name, password_hash=None))
+
+
+READ = request("read", lambda session: (session.username, session.get("n"), session.get("a")))
+LOOK = request("read", lambda session: len(session))
+LOG_OUT = request("logout", Session.invalidate)
+RENEW_TOKEN = request("renew", Session.renew_token)
+REMEMBER = request("remember", lambda session: session.remember(20 * DAY))
+CLEAR = request("clear", Session.clear)
+LOG_OUT_EVERYWHERE = Request("end all", lambda environ: auth_of(environ).logout(environ, everywhere=True))
+DISABLE = Request("disable", lambda environ: users_of(environ).set_active("ann", False), has_own_browser=True)
+FAIL = request("fail", lambda session: session.update(f=1), status="500 Internal Server Error")
+
+CROSS_SITE = {"HTTP_SEC_FETCH_SITE": "cross-site"}
+
+
+def from_afar(act: Callable[[Session], object]) -> Request:
+    """Returns whether it saw the browser's session."""
+
+    def attack(session: Session) -> bool:
+        act(session)
+        return not session.is_new or bool(session.username)
+
+    return request("attack", attack, environ=CROSS_SITE)
+
+
+def afar_logs_in(session: Session) -> None:
+    session.username = "mallory"
+
+
+def afar_writes(session: Session) -> None:
+    session["x"] = 1
+
+
+# What was there before
+
+ANONYMOUS = (writes("begin", n=1), LOOK)
+"""A visitor's session, whose cookie has come back once."""
+ACCOUNTS = (Request("accounts", opens_accounts), *ANONYMOUS)
+LOGGED_IN = (*ACCOUNTS, logs_in())
+IN_TWO_PLACES = (*LOGGED_IN, logs_in("elsewhere", has_own_browser=True))
+
+# What must hold in the end
+
+
+def last_wins(key: str, value_of: Callable[[str, Any], Any]) -> Callable[[Ending], bool]:
+    """The later writer's value is there, and if it did not see the earlier one's, `overwritten` says so."""
+
+    def holds(end: Ending) -> bool:
+        if len(end.writers) < 2:
+            return False
+        earlier, later = end.writers
+        saw = end.reply(later).result
+        replaced_unseen = saw != value_of(earlier, end.reply(earlier).result)
+        is_there = bool(end.now.data.get(key) == value_of(later, saw))
+        return is_there and end.told(later, "session.overwritten") == replaced_unseen
+
+    return holds
+
+
+def popped(end: Ending) -> bool:
+    shown, left = end.reply("pop").result, end.now.data.get("_flash_", [])
+    return [*shown, *(message for _, message in left)] == ["old", "new"]
+
+
+def cleared(end: Ending) -> bool:
+    return end.now.data == ({"a": 1} if end.writers[-1] == "write" else {})
+
+
+def delete_and_write(end: Ending) -> bool:
+    return end.now.data == {"a": 1}
+
+
+def nobody(end: Ending) -> bool:
+    """No cookie that anybody ever had is logged in."""
+    return not any(seen.username for seen in end.everywhere)
+
+
+def logged_out_from_write(end: Ending) -> bool:
+    is_new_visit = end.came_after("write", "logout")
+    return nobody(end) and end.now.data == ({"a": 1} if is_new_visit else {})
+
+
+def logged_out(end: Ending) -> bool:
+    return nobody(end) and end.now.data == {}
+
+
+def logout_and_login(end: Ending) -> bool:
+    has_ended_it = end.writers[-1] == "logout"
+    holds = not has_ended_it and end.arrived_last == "login"
+    return end.is_done("login") and end.now.username == ("bob" if holds else None) and fenced(end)
+
+
+def fenced(end: Ending) -> bool:
+    """The cookie from before sees no login."""
+    return end.at_first.is_new and end.at_first.username is None
+
+
+def login_and_write(end: Ending) -> bool:
+    return end.now.username == "ann" and fenced(end) and kept_or_told(end) and in_time(end, "login")
+
+
+def kept_or_told(end: Ending) -> bool:
+    return ("a" in end.now.data) == end.is_done("write") and end.now.data.get("n") == 1
+
+
+def in_time(end: Ending, turn: str) -> bool:
+    """The write is not there if it began before this turn and was saved after it."""
+    if "a" not in end.now.data or end.came_after("write", turn):
+        return True
+    return end.writers.index("write") < end.writers.index(turn)
+
+
+def login_and_read(end: Ending) -> bool:
+    who = end.reply("read").result[0]
+    return end.now.username == "ann" and fenced(end) and (who is None or end.came_after("read", "login"))
+
+
+def both_logins_hold(end: Ending) -> bool:
+    return end.now.username == "ann" and end.now.data == {"n": 1} and end.is_done("one") and end.is_done("two")
+
+
+def strangers_data_stays_out(end: Ending) -> bool:
+    is_his_own = end.came_after("write", "login")
+    return end.now.username == "bob" and end.now.data == ({"a": 1} if is_his_own else {})
+
+
+def token_renewed(end: Ending) -> bool:
+    return end.at_first.is_new and kept_or_told(end) and in_time(end, "renew")
+
+
+def slow_write(end: Ending) -> bool:
+    """What was sent with the cookie of the session before is not in the session after."""
+    is_of_after = end.came_after("write", "logout") or end.came_after("write", "login")
+    return end.now.username in (None, "bob") and ("a" not in end.now.data or is_of_after)
+
+
+def nothing_outlives_end_all(end: Ending) -> bool:
+    """Every session of hers was logged in to at the current version of her account."""
+    versions = {user.id: user.session_version for user in end.world.users}
+    envelopes = [stored.envelope for stored in end.sessions if stored.record.owner is not None]
+    return all(envelope.session_version == versions.get(envelope.user_id or "") for envelope in envelopes)
+
+
+def disabled(end: Ending) -> bool:
+    """Nobody is logged in, unless the disabling itself failed.
+
+    A bare `session.username` may remain if the login was checked before the disabling.
+    """
+    if "disable" not in end.writers:
+        return True
+    came_too_late = end.writers[-1] == "disable"
+    return end.now.user is None and (came_too_late or end.now.username is None)
+
+
+def unharmed(end: Ending) -> bool:
+    """The attack saw nothing and got no cookie; the browser's session is as its own request left it."""
+    reply = end.reply("attack")
+    return not reply.result and reply.cookie is None and "x" not in end.now.data and own_request_holds(end)
+
+
+def own_request_holds(end: Ending) -> bool:
+    own = next(request.name for request in end.requests if request.name != "attack")
+    if own == "write":
+        return end.now.data == {"n": 1, "a": 1}
+    if own == "login":
+        return end.now.username == "ann"
+    return logged_out(end) if own == "logout" else end.now.data == {"n": 1}
+
+
+def remembered(end: Ending) -> bool:
+    return [stored.envelope.idle for stored in end.sessions] == [None] and end.is_done("remember")
+
+
+def touched(end: Ending) -> bool:
+    return end.now.data == {"n": 1}
+
+
+def fresh_ids(end: Ending) -> bool:
+    """The old id is not used, and what the browser keeps is what the last response gave it."""
+    alone = {"x": 1} if end.arrived_last == "x" else {"y": 1}
+    one_after_the_other = end.came_after("x", "y") or end.came_after("y", "x")
+    is_used_again = end.before.ids & {stored.record.id for stored in end.sessions}
+    return not is_used_again and end.now.data == ({"x": 1, "y": 1} if one_after_the_other else alone)
+
+
+def told_is_readable(end: Ending) -> bool:
+    return end.reply("read").result[2] == 1 or not end.came_after("read", "write")
+
+
+def acknowledged_is_there(end: Ending) -> bool:
+    names = {"write": "a", "other": "b"}
+    done = [key for name, key in names.items() if end.has(name) and end.reply(name).status == 200]
+    return end.now.data.get("n") == 1 and all(key in end.now.data for key in done)
+
+
+def acknowledged_logout(end: Ending) -> bool:
+    return end.reply("logout").status != 200 or logged_out(end)
+
+
+def acknowledged_login(end: Ending) -> bool:
+    """A login that was acknowledged holds; one that was not gave no cookie, unless it was stored."""
+    login = end.reply("login")
+    return end.now.username == "ann" if login.status == 200 or login.cookie else not end.at_first.username
+
+
+def never_empty(end: Ending) -> bool:
+    read = end.reply("read")
+    return read.cookie is None and (read.result[1] == 1 if read.status == 200 else read.status == 503)
+
+
+# The scenarios
 
 
 def _two(
@@ -112,7 +336,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     _two(
         "write, then read",
-        "A request sent after a response arrived sees what that one said was saved.",
+        "A request sent after a response arrived sees what that response said was saved.",
         writes(),
         READ,
         told_is_readable,
@@ -174,7 +398,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     # Logging out
     _two(
         "logout and write",
-        "Nobody is logged in. A write sent after the logout's response has a session of its own, others are dropped.",
+        "Nobody is logged in. A write sent after the logout's response has its own session, others are dropped.",
         LOG_OUT,
         writes(),
         logged_out_from_write,
@@ -189,7 +413,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         logout_and_login,
         before=LOGGED_IN,
     ),
-    _two("logout and regenerate", "Nobody is logged in.", LOG_OUT, REGENERATE, logged_out, before=LOGGED_IN),
+    _two("logout and renew the token", "Nobody is logged in.", LOG_OUT, RENEW_TOKEN, logged_out, before=LOGGED_IN),
     Scenario(
         "slow write, logout, login",
         "What was sent with the cookie of the session before is not in the session after.",
@@ -207,7 +431,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     _two(
         "end all and login elsewhere",
-        "No session is left of a login from before.",
+        "No session is left from an earlier login.",
         LOG_OUT_EVERYWHERE,
         logs_in(has_own_browser=True),
         nothing_outlives_end_all,
@@ -216,7 +440,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     # Logging in
     _two(
         "login and write",
-        "The browser is logged in, the old cookie is not. A write begun before and saved after is dropped, and told.",
+        "The browser is logged in, the old cookie is not. A write begun before and saved after is reported as dropped.",
         logs_in(),
         writes(),
         login_and_write,
@@ -263,24 +487,24 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     _two(
         "account disabled, and login",
-        "The account has nobody logged in.",
+        "Nobody is logged in to the account.",
         DISABLE,
         logs_in(),
         disabled,
         before=ACCOUNTS,
     ),
     _two(
-        "regenerate and write",
-        "The session goes on, the old cookie is dead. A write begun before and saved after is dropped, and told.",
-        REGENERATE,
+        "renew the token and write",
+        "The session goes on, the old cookie is dead. A write begun before and saved after is reported as dropped.",
+        RENEW_TOKEN,
         writes(),
-        regenerated,
+        token_renewed,
     ),
     _two(
-        "regenerate twice",
+        "renew the token twice",
         "The browser keeps its session.",
-        request("one", Session.regenerate_id),
-        request("two", Session.regenerate_id),
+        request("one", Session.renew_token),
+        request("two", Session.renew_token),
         lambda end: end.now.data == {"n": 1} and end.at_first.is_new,
     ),
     # Staying alive
@@ -303,7 +527,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         before=ACCOUNTS,
         wait=2 * HOUR,
     ),
-    _two("touch and regenerate", "The session goes on.", LOOK, REGENERATE, touched, wait=2 * HOUR),
+    _two("touch and renew the token", "The session goes on.", LOOK, RENEW_TOKEN, touched, wait=2 * HOUR),
     _two("touch and logout", "Nobody is logged in.", LOOK, LOG_OUT, logged_out, before=LOGGED_IN, wait=2 * HOUR),
     _two(
         "touch and touch",
@@ -343,7 +567,7 @@ SCENARIOS: tuple[Scenario, ...] = (
             ("writes", afar_writes),
             ("logs in", afar_logs_in),
             ("logs out", Session.invalidate),
-            ("regenerates", Session.regenerate_id),
+            ("renews the token", Session.renew_token),
         )
         for own in (writes(), READ, logs_in(), LOG_OUT)
     ),
@@ -384,7 +608,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     _two(
         "account disabled, and login, and the store fails once",
-        "The account has nobody logged in.",
+        "Nobody is logged in to the account.",
         DISABLE,
         logs_in(),
         disabled,
@@ -393,7 +617,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     _two(
         "touch and write, and the store fails once",
-        "A touch that fails keeps nothing from the reader.",
+        "A touch that fails does not keep the session from the reader.",
         READ,
         writes(),
         lambda end: never_empty(end) and acknowledged_is_there(end),
@@ -401,3 +625,4 @@ SCENARIOS: tuple[Scenario, ...] = (
         failures=1,
     ),
 )
+"""Everything that sessionware promises about requests that overlap."""

@@ -1,4 +1,4 @@
-"""The records with which the contract of stores works. All expire within some hours of the present."""
+"""The records that the contract of stores works with. Most expire within a few hours of the present."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..stores.base import Record
 HOUR = 3600
 DAY = 24 * HOUR
 
-#: For so long a store may leave an expired record.
+#: Seconds for which a store may keep an expired record.
 SLACK = 2 * HOUR
 
-#: The real present: a store that lets its medium expire records, with slack, goes by the real clock as well.
+#: The real present, because a store that lets its medium expire records, with slack, goes by the real clock as well.
 NOW = int(time.time())
 
 ALICE = b"alice".ljust(16, b"\0")

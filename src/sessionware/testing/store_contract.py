@@ -1,5 +1,5 @@
 # ruff: noqa: S101  (this is a test suite: it asserts)
-"""`StoreContract` says whether a store keeps every promise of `sessionware.stores.base`."""
+"""`StoreContract` tests whether a store keeps every promise of `sessionware.stores.base`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ class StoreContract(StoreRaces):
     ...     def make_store(self):
     ...         return MemoryStore()
 
-    Each test calls `make_store` once and must not find what others left. What it needs, a directory or a server, comes
-    from a fixture with `autouse=True`, as in any test class. All records expire within some hours of the present.
+    Each test calls `make_store` once and must not find what other tests left. What it needs, such as a directory or a
+    server, comes from a fixture with `autouse=True`, as in any test class. Most records expire within a few hours of
+    the present.
 
-    One promise is left to you, for only you can break your medium: that every failure of it is `StoreUnavailable`.
+    One promise is left to you, because only you can break your medium: that every failure of it is `StoreUnavailable`.
     """
 
     def _with(self, *records: Record) -> Store:
@@ -41,7 +42,7 @@ class StoreContract(StoreRaces):
         assert store.load(record.id, NOW) == record
 
     def test_create_changes_nothing_if_the_id_is_there(self) -> None:
-        """False, and nothing changed, if a record of this id is there."""
+        """False, with nothing changed, if there is a record with this id."""
         store = self._with(a_record(owner=ALICE))
 
         assert store.create(a_record(owner=BOB, payload=b"other", version=2, expires_at=NOW + 9)) is False
@@ -49,7 +50,7 @@ class StoreContract(StoreRaces):
         assert store.owned_by(BOB, NOW) == []
 
     def test_create_changes_nothing_if_an_expired_record_has_the_id(self) -> None:
-        """False, and nothing changed, be that record expired or not."""
+        """False, with nothing changed, whether that record is expired or not."""
         store = self._with(a_record(expires_at=NOW - 1))
 
         assert store.create(a_record(payload=b"other")) is False
@@ -72,7 +73,7 @@ class StoreContract(StoreRaces):
         assert store.load(id_of(1), NOW + 101) is None
 
     def test_load_changes_nothing(self) -> None:
-        """Changes nothing, though it finds the record expired."""
+        """Changes nothing, even if it finds the record expired."""
         store = self._with(a_record())
 
         store.load(id_of(1), NOW + 2 * HOUR)
@@ -80,7 +81,7 @@ class StoreContract(StoreRaces):
         assert store.load(id_of(1), NOW) == a_record()
 
     def test_load_returns_the_types_that_were_stored(self) -> None:
-        """A `Record` of bytes and ints, not of what a database driver makes of them; no owner is None."""
+        """A `Record` of bytes and ints, not of what a database driver makes of them. Without an owner, that is None."""
         store = self._with(a_record(1, owner=ALICE), a_record(2))
 
         for number, owner in [(1, bytes), (2, type(None))]:
@@ -89,7 +90,7 @@ class StoreContract(StoreRaces):
             assert [type(field) for field in record] == [bytes, int, int, owner, bytes]
 
     def test_every_byte_comes_back(self) -> None:
-        """Ids, owners and payloads are bytes of any value; nothing is text, nothing ends at a zero."""
+        """Ids, owners and payloads are bytes of any value. None of them is text, and none ends at a zero."""
         every = bytes(range(256))
         parts = [every[start : start + 16] for start in range(0, 256, 16)]
         records = [a_record(id=part, owner=part, payload=every + part) for part in parts]
@@ -99,7 +100,7 @@ class StoreContract(StoreRaces):
         assert [store.owned_by(part, NOW) for part in parts] == [[record] for record in records]
 
     def test_a_large_payload_comes_back(self) -> None:
-        """A session has up to 256 KiB, and is a little larger when it is sealed."""
+        """A session may take 256 KiB, and is a little larger when it is sealed."""
         record = a_record(payload=bytes(range(256)) * 1030)
         store = self._with(record)
 
@@ -122,7 +123,7 @@ class StoreContract(StoreRaces):
         assert store.load(id_of(1), NOW) == record
 
     def test_replace_changes_nothing_unless_the_version_is_the_next(self) -> None:
-        """False, and nothing changed, if there is none with version `record.version - 1`."""
+        """False, with nothing changed, if there is none with version `record.version - 1`."""
         store = self._with(a_record(version=5))
 
         for version in (1, 4, 5, 7):
@@ -131,7 +132,7 @@ class StoreContract(StoreRaces):
         assert store.owned_by(BOB, NOW) == []
 
     def test_replace_never_creates(self) -> None:
-        """Neither a record that never was, nor one that was deleted."""
+        """Neither a record that never existed, nor one that was deleted."""
         store = self._with(a_record(1))
         store.delete(id_of(1))
 
@@ -142,7 +143,7 @@ class StoreContract(StoreRaces):
     # touch
 
     def test_touch_lets_a_record_live_longer(self) -> None:
-        """Until `expires_at`. Nothing else changes, its version neither."""
+        """Until `expires_at`. Nothing else changes, not even its version."""
         store = self._with(a_record(owner=ALICE))
 
         store.touch(id_of(1), 1, NOW + DAY)
@@ -151,7 +152,7 @@ class StoreContract(StoreRaces):
         assert store.load(id_of(1), NOW + DAY) is None
 
     def test_touch_never_shortens_a_life(self) -> None:
-        """Only if it would end earlier."""
+        """Only if the record expires earlier."""
         store = self._with(a_record())
 
         store.touch(id_of(1), 1, NOW + 9)
@@ -168,7 +169,7 @@ class StoreContract(StoreRaces):
         assert store.load(id_of(1), NOW) == a_record(version=5)
 
     def test_touch_never_creates(self) -> None:
-        """A record that is not there stays away."""
+        """A record that is not there is not made."""
         store = self.make_store()
 
         store.touch(id_of(1), 1, NOW + HOUR)
@@ -217,7 +218,7 @@ class StoreContract(StoreRaces):
         assert store.load(id_of(1), NOW + 8) is not None
 
     def test_prune_removes_no_more_than_its_limit(self) -> None:
-        """Up to `limit`; going on until it returns 0 removes them all."""
+        """Up to `limit`. Continuing until it returns 0 removes them all."""
         store = self._with(*map(a_record, range(5)))
 
         assert [store.prune(NOW + HOUR + SLACK, limit=2) for _ in range(4)] == [2, 2, 1, 0]
@@ -234,7 +235,7 @@ class StoreContract(StoreRaces):
         assert store.prune(end + SLACK) == 1
 
     def test_prune_knows_what_replace_did(self) -> None:
-        """The new expiry counts, be it later or earlier."""
+        """The new expiry counts, whether it is later or earlier."""
         store = self._with(a_record(1), a_record(2, expires_at=NOW + DAY))
         store.replace(a_record(1, version=2, expires_at=NOW + DAY))
         store.replace(a_record(2, version=2, expires_at=NOW + 9))
@@ -250,7 +251,7 @@ class StoreContract(StoreRaces):
         assert store.prune(NOW + HOUR + SLACK) == 1
 
     def test_prune_works_again_and_again(self) -> None:
-        """Also for records that expire at a time for which it has been through."""
+        """Also for records that expire at a time that it has already been through."""
         store = self.make_store()
         for number in range(3):
             store.create(a_record(number))
@@ -301,7 +302,7 @@ class StoreContract(StoreRaces):
         assert store.scan() == sorted(records)
 
     def test_scan_begins_right_behind_an_id(self) -> None:
-        """Right behind `after`, which need not be there."""
+        """Right after the id `after`, which need not be there."""
         store = self._with(a_record(1), a_record(3), a_record(5))
 
         assert store.scan(after=id_of(3)) == [a_record(5)]
@@ -309,7 +310,7 @@ class StoreContract(StoreRaces):
         assert store.scan(after=id_of(5)) == []
 
     def test_scan_page_by_page_visits_every_record_once(self) -> None:
-        """Every record that was there all the time exactly once, though others come and go between the pages."""
+        """Every record that was there all the time exactly once, even if others come and go between the pages."""
         store = self._with(*map(a_record, range(0, 40, 2)))
         visited: list[Record] = []
         while page := store.scan(after=visited[-1].id if visited else None, limit=3):
@@ -326,7 +327,7 @@ class StoreContract(StoreRaces):
     # namespace
 
     def test_a_namespace_keeps_its_records_apart(self) -> None:
-        """What one store does, the other does not see, though both have a record of the same id and owner."""
+        """Neither store sees what the other does, even if both have a record with the same id and owner."""
         store = self.make_store()
         sibling = store.namespace("sibling")
         store.create(a_record(owner=ALICE))
@@ -340,7 +341,7 @@ class StoreContract(StoreRaces):
         assert store.scan() == store.owned_by(ALICE, NOW) == [a_record(owner=ALICE)]
 
     def test_a_namespace_of_the_same_name_has_the_same_records(self) -> None:
-        """The same name, the same records; another name, others."""
+        """The same name always means the same records, and another name means others."""
         store = self.make_store()
         store.namespace("one").create(a_record())
 
@@ -348,7 +349,7 @@ class StoreContract(StoreRaces):
         assert store.namespace("two").load(id_of(1), NOW) is None
 
     def test_a_namespace_in_a_namespace_is_apart(self) -> None:
-        """Apart from this one's, also where this one is a namespace itself; and names do not run together."""
+        """It has its own records, even if the store is a namespace itself. Names do not run together."""
         store = self.make_store()
         store.namespace("a").create(a_record())
         siblings = [store.namespace("a").namespace("a")]
@@ -358,7 +359,7 @@ class StoreContract(StoreRaces):
             assert sibling.create(a_record()) is True, "two namespaces of different names share their records"
 
     def test_a_namespace_is_named_like_an_identifier(self) -> None:
-        """1 to 32 lower-case letters, digits and `_`, beginning with a letter; else `ConfigError`."""
+        """1 to 32 lower-case letters, digits and `_`, beginning with a letter. Anything else is a `ConfigError`."""
         store = self.make_store()
         for name in ("a", "z" * 32, "x_1_", "select"):
             assert store.namespace(name).create(a_record()) is True

@@ -1,5 +1,5 @@
 # ruff: noqa: S101  (this is a test suite: it asserts)
-"""What a store promises to those who use it at the same moment: the part of `StoreContract` that needs threads."""
+"""What a store promises to callers at the same moment: the part of `StoreContract` that needs threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .races import race
 from .store_cases import ALICE, BOB, DAY, HOUR, NOW, SLACK, a_record, id_of
 
 THREADS = 16
-ROUNDS = THREADS  # a race is run again and again, since a wrong store may be lucky
+ROUNDS = THREADS  # a race is run again and again, because a wrong store may be lucky
 
 _Seen = TypeVar("_Seen")
 
@@ -21,7 +21,7 @@ _LONG_AGO = NOW - SLACK - HOUR
 
 
 class StoreRaces:
-    """The tests that `StoreContract` consists of where several threads are at work."""
+    """The tests of `StoreContract` in which several threads use a store."""
 
     def make_store(self) -> Store:
         """A store with nothing in it."""
@@ -30,7 +30,7 @@ class StoreRaces:
     # create, replace, delete
 
     def test_create_race_has_one_winner(self) -> None:
-        """Of several that race to create one id, exactly one gets True."""
+        """Of several callers that race to create one id, exactly one gets True."""
         store = self.make_store()
         for number in range(ROUNDS):
             rivals = [a_record(number, payload=b"%d" % thread) for thread in range(THREADS)]
@@ -41,7 +41,7 @@ class StoreRaces:
             assert store.load(id_of(number), NOW) == rivals[won.index(True)]
 
     def test_replace_race_has_one_winner(self) -> None:
-        """Of several that race to replace one version, exactly one gets True."""
+        """Of several callers that race to replace one version, exactly one gets True."""
         store = self.make_store()
         store.create(a_record())
         for version in range(2, ROUNDS + 2):
@@ -53,7 +53,7 @@ class StoreRaces:
             assert store.load(id_of(1), NOW) == rivals[won.index(True)]
 
     def test_replace_race_with_delete_brings_nothing_back(self) -> None:
-        """Never creates, whoever deletes at the same moment; and nobody owns what is gone."""
+        """It never creates, whoever deletes at the same moment. Nobody owns what is gone."""
         store = self.make_store()
         for number in range(ROUNDS):
             new = a_record(number, version=2, owner=ALICE)
@@ -65,7 +65,7 @@ class StoreRaces:
             assert store.owned_by(ALICE, NOW) == store.owned_by(BOB, NOW) == []
 
     def test_no_increment_is_lost(self) -> None:
-        """The point of it all: load, change and replace, again if it was False, adds up exactly."""
+        """The point of it all: to load, change and replace, again if that was False, adds up exactly."""
         store = self.make_store()
         store.create(a_record(payload=b"0"))
 
@@ -105,7 +105,7 @@ class StoreRaces:
             assert store.load(id_of(number), NOW) == new
 
     def test_touch_race_ends_with_the_latest_time(self) -> None:
-        """Of several that let one record live on, the one that grants most wins, whoever comes last."""
+        """Of several that extend the life of one record, the one that grants most wins, whoever comes last."""
         store = self.make_store()
         for number in range(ROUNDS):
             store.create(a_record(number))
@@ -117,7 +117,7 @@ class StoreRaces:
     # owned_by
 
     def test_replace_race_leaves_the_record_to_the_winners_owner(self) -> None:
-        """Those who lose leave no trace among the owners, and the owner before has it no more."""
+        """Callers that lose leave no trace among the owners, and the previous owner no longer has it."""
         store = self.make_store()
         owners = [b"owner %02d".ljust(16) % thread for thread in range(THREADS)]
         for number in range(ROUNDS):
@@ -132,7 +132,7 @@ class StoreRaces:
             ]
 
     def test_owned_by_is_right_while_owners_change(self) -> None:
-        """It shows no record of somebody else, and misses none that was the owner's all the time."""
+        """It shows no record of another owner, and misses none that was the owner's all the time."""
         store = self.make_store()
         hers, shared = a_record(1, owner=ALICE), a_record(2, owner=ALICE)
         store.create(hers)
@@ -148,7 +148,7 @@ class StoreRaces:
             assert hers.id in [each.id for each in found]
 
     def test_owned_by_keeps_up_with_owners_that_come_back(self) -> None:
-        """Whoever has a record after many changes to and fro finds it, and the other does not."""
+        """The owner who has a record after many changes back and forth finds it, and the other does not."""
         store = self.make_store()
         for number in range(ROUNDS):
             store.create(a_record(number, owner=ALICE))
@@ -162,7 +162,7 @@ class StoreRaces:
             ]
 
     def test_owned_by_finds_what_was_made_anew(self) -> None:
-        """An id that is deleted and created again, by many at once, is its owner's if it is there at last."""
+        """An id that many delete and create again at once is its owner's if it is there in the end."""
         store = self.make_store()
         mine = a_record(owner=ALICE)
 
@@ -181,15 +181,15 @@ class StoreRaces:
     # prune and scan
 
     def test_prune_race_with_replace_removes_nothing_alive(self) -> None:
-        """What a replace has given a new life stays; what prune has removed, replace does not find."""
+        """What a replace has given a new life stays. What prune has removed is not found by replace."""
         self._prune_race(lambda store, number: store.replace(a_record(number, version=2)))
 
     def test_prune_race_with_touch_brings_nothing_back(self) -> None:
-        """What prune has removed stays away, however long a touch lets it live."""
+        """What prune has removed does not come back, however long a touch would let it live."""
         self._prune_race(lambda store, number: store.touch(id_of(number), 1, NOW + HOUR))
 
     def test_prune_race_counts_each_record_once(self) -> None:
-        """Several who sweep at once remove every expired record, and count it once."""
+        """Several callers that prune at once count each record that they remove once."""
         store = self.make_store()
         for number in range(200):
             store.create(a_record(number, expires_at=_LONG_AGO, owner=ALICE))
@@ -218,7 +218,7 @@ class StoreRaces:
             assert [id for id in visited if id in staying] == staying
 
     def test_a_namespace_that_several_ask_for_at_once_is_one(self) -> None:
-        """The same name, the same records, also for those who are the first to say it."""
+        """The same name always means the same records, even for callers that use it first and at once."""
         store = self.make_store()
         for number in range(ROUNDS):
             name = f"name_{number}"
@@ -248,7 +248,7 @@ class StoreRaces:
 
 
 def _face(version: int) -> Record:
-    """A record in which every field tells the version."""
+    """A record in which every field shows the version."""
     owner = ALICE if version % 2 else None
     return a_record(version=version, expires_at=NOW + version, owner=owner, payload=b"%d" % version)
 
@@ -262,7 +262,7 @@ def _increment(store: Store, times: int) -> None:
 
 
 def _pass_on(store: Store, number: int, times: int) -> None:
-    """Give the record to the other owner, so many times."""
+    """Give the record to the other owner, `times` times."""
     while times:
         found = store.load(id_of(number), NOW)
         assert found is not None
@@ -274,13 +274,13 @@ def _walk(store: Store) -> list[bytes]:
     """The ids that a scan visits, in small pages."""
     visited: list[bytes] = []
     while page := store.scan(visited[-1] if visited else None, 4):
-        assert not visited or page[0].id > visited[-1], "a page begins behind the id that it was asked to begin behind"
+        assert not visited or page[0].id > visited[-1], "a page begins after the id that it was asked to begin after"
         visited += [each.id for each in page]
     return visited
 
 
 def _race_among(position: int, one: Callable[[], Any], many: Callable[[], Any]) -> None:
-    """Call `one()` once and `many()` 15 times. The one starts in this position, for threads tend to run in order."""
+    """Call `one()` once and `many()` 15 times. The one starts in this position, as threads tend to run in order."""
     calls = [many] * THREADS
     calls[position % THREADS] = one
     race(lambda call: call(), calls)

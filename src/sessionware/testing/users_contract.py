@@ -1,16 +1,16 @@
 # ruff: noqa: S101  (this is a test suite: it asserts)
-"""`UsersContract` says whether a table of accounts keeps every promise of `sessionware.auth.Users`."""
+"""`UsersContract` tests whether a table of accounts keeps every promise of `sessionware.auth.Users`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..auth.users import User, Users
+from ..auth.users.base import User, Users
 from ..errors import UsernameTaken
 from .races import race, raises
 
 THREADS = 32
-ROUNDS = 10  # a race is run more than once, since a wrong table may be lucky
+ROUNDS = 10  # a race is run more than once, because a wrong table may be lucky
 
 
 class UsersContract:
@@ -22,7 +22,7 @@ class UsersContract:
     ...     def make_users(self):
     ...         return MemoryUsers()
 
-    Each test calls `make_users` once and must not find what others left.
+    Each test calls `make_users` once and must not find what other tests left.
     """
 
     def make_users(self) -> Users:
@@ -32,25 +32,25 @@ class UsersContract:
     # add, find, get
 
     def test_what_was_added_is_found_by_its_key_and_by_its_id(self) -> None:
-        """With all that was given, active, and at version 1."""
+        """With everything that was given, active, and at session version 1."""
         users = self.make_users()
         user = users.add("ada", "Ada", "hash", {"email": "ada@example.org", "tags": ["x", 1, None]})
 
-        assert users.find("ada") == users.get(user.id) == user
+        assert users.find_by_key("ada") == users.get(user.id) == user
         assert (user.key, user.username, user.password_hash) == ("ada", "Ada", "hash")
-        assert (user.version, user.is_active) == (1, True)
+        assert (user.session_version, user.is_active) == (1, True)
         assert dict(user.data) == {"email": "ada@example.org", "tags": ["x", 1, None]}
 
     def test_nobody_is_found_by_what_nobody_has(self) -> None:
-        """Neither by another key, nor by a key's other spelling, nor by a key in the place of an id."""
+        """Neither by another key, nor by another spelling of a key, nor by a key in place of an id."""
         users = self.make_users()
         user = users.add("ada", "Ada", "hash", {})
 
-        assert [users.find(key) for key in ("bob", "Ada", "", "%", user.id)] == [None] * 5
+        assert [users.find_by_key(key) for key in ("bob", "Ada", "", "%", user.id)] == [None] * 5
         assert [users.get(id) for id in ("ada", "", user.id.upper() + "0")] == [None] * 3
 
     def test_an_account_may_have_no_password(self) -> None:
-        """Nobody logs in to it by one."""
+        """Nobody can log in to it by one."""
         users = self.make_users()
         user = users.add("ada", "Ada", None, {})
 
@@ -58,7 +58,7 @@ class UsersContract:
         assert user.password_hash is None
 
     def test_ids_are_random(self) -> None:
-        """128 bits each, so that they tell nothing and are never given again."""
+        """128 bits each, so that they reveal nothing and are never given again."""
         users = self.make_users()
         ids = {users.add(f"user{n}", f"user{n}", None, {}).id for n in range(20)}
 
@@ -72,10 +72,10 @@ class UsersContract:
 
         with raises(UsernameTaken):
             users.add("ada", "ADA", "other", {"n": 2})
-        assert users.find("ada") == user
+        assert users.find_by_key("ada") == user
 
     def test_of_many_who_add_one_key_at_once_one_wins(self) -> None:
-        """Whichever thread it is; the others are told that it is taken."""
+        """It does not matter which thread. The others learn that it is taken."""
         users = self.make_users()
         for number in range(ROUNDS):
             key = f"ada{number}"
@@ -90,10 +90,10 @@ class UsersContract:
             (winner,) = [user for user in answers if user is not None]
 
             assert len(answers) == THREADS
-            assert users.find(key) == winner
+            assert users.find_by_key(key) == winner
 
     def test_data_comes_back_as_json_does(self) -> None:
-        """Whatever the medium; and it is a copy of its own."""
+        """Whatever the medium, and as a copy."""
         users = self.make_users()
         given: dict[str, Any] = {"nested": {"list": [1, 2.5, True, None, "\u00e9\U0001f600"]}, "pair": (1, 2)}
         user = users.add("ada", "Ada", None, given)
@@ -105,26 +105,26 @@ class UsersContract:
         assert dict(found.data) == expected
 
     def test_data_that_is_no_json_is_refused(self) -> None:
-        """With nobody added."""
+        """And nobody is added."""
         users = self.make_users()
         for value in ({1, 2}, b"x", object(), float("nan")):
             with raises(TypeError):
                 users.add("ada", "Ada", None, {"x": value})
 
-        assert users.find("ada") is None
+        assert users.find_by_key("ada") is None
 
     # set_password
 
     def test_a_password_is_changed_if_it_is_what_is_expected(self) -> None:
-        """The version goes up only if it is asked to."""
+        """The session version goes up only if that is asked for."""
         users = self.make_users()
         user = users.add("ada", "Ada", "one", {"n": 1})
 
-        assert users.set_password(user.id, "two", expect="one", bump=False) is True
+        assert users.set_password(user.id, "two", expect="one", ends_sessions=False) is True
         assert self._state(users, user) == ("two", 1)
-        assert users.set_password(user.id, "three", expect="two", bump=True) is True
+        assert users.set_password(user.id, "three", expect="two", ends_sessions=True) is True
         assert self._state(users, user) == ("three", 2)
-        assert users.find("ada") == users.get(user.id)
+        assert users.find_by_key("ada") == users.get(user.id)
 
     def test_a_password_that_is_not_what_is_expected_stays(self) -> None:
         """Somebody else was faster: what they wrote holds, and the version too."""
@@ -132,7 +132,7 @@ class UsersContract:
         user = users.add("ada", "Ada", "one", {})
 
         for expect in ("other", None, "", "ONE"):
-            assert users.set_password(user.id, "two", expect=expect, bump=True) is False
+            assert users.set_password(user.id, "two", expect=expect, ends_sessions=True) is False
         assert self._state(users, user) == ("one", 1)
 
     def test_having_no_password_can_be_expected(self) -> None:
@@ -140,9 +140,9 @@ class UsersContract:
         users = self.make_users()
         user = users.add("ada", "Ada", None, {})
 
-        assert users.set_password(user.id, "one", expect="", bump=True) is False
-        assert users.set_password(user.id, "one", expect=None, bump=True) is True
-        assert users.set_password(user.id, None, expect="one", bump=True) is True
+        assert users.set_password(user.id, "one", expect="", ends_sessions=True) is False
+        assert users.set_password(user.id, "one", expect=None, ends_sessions=True) is True
+        assert users.set_password(user.id, None, expect="one", ends_sessions=True) is True
         assert self._state(users, user) == (None, 3)
 
     def test_the_same_password_can_be_set_to_raise_the_version(self) -> None:
@@ -150,18 +150,18 @@ class UsersContract:
         users = self.make_users()
         user = users.add("ada", "Ada", "one", {})
 
-        assert users.set_password(user.id, "one", expect="one", bump=True) is True
+        assert users.set_password(user.id, "one", expect="one", ends_sessions=True) is True
         assert self._state(users, user) == ("one", 2)
 
     def test_of_many_who_change_a_password_at_once_one_wins(self) -> None:
-        """The others expected what is not there any more."""
+        """The others expected what is no longer there."""
         users = self.make_users()
         for number in range(ROUNDS):
             user = users.add(f"ada{number}", "Ada", "one", {})
 
             def change(thread: int, id: str = user.id) -> str | None:
                 hash = f"hash {thread}"
-                return hash if users.set_password(id, hash, expect="one", bump=True) else None
+                return hash if users.set_password(id, hash, expect="one", ends_sessions=True) else None
 
             answers = race(change, range(THREADS))
             (winner,) = [hash for hash in answers if hash is not None]
@@ -172,20 +172,20 @@ class UsersContract:
     # set_active
 
     def test_disabling_ends_sessions_for_good(self) -> None:
-        """The version goes up, so that enabling the account again does not bring them back."""
+        """The session version goes up, so that enabling the account again does not bring them back."""
         users = self.make_users()
         user = users.add("ada", "Ada", "one", {})
 
         assert users.set_active(user.id, False) is True
         assert (disabled := users.get(user.id)) is not None
-        assert (disabled.is_active, disabled.version) == (False, 2)
+        assert (disabled.is_active, disabled.session_version) == (False, 2)
         assert users.set_active(user.id, True) is True
         assert (enabled := users.get(user.id)) is not None
-        assert (enabled.is_active, enabled.version) == (True, 2)
-        assert users.find("ada") == enabled
+        assert (enabled.is_active, enabled.session_version) == (True, 2)
+        assert users.find_by_key("ada") == enabled
 
     def test_enabling_what_is_enabled_changes_nothing(self) -> None:
-        """It would log people out for nothing."""
+        """Otherwise it would log people out for nothing."""
         users = self.make_users()
         user = users.add("ada", "Ada", "one", {})
 
@@ -195,14 +195,14 @@ class UsersContract:
     # rename
 
     def test_a_renamed_account_is_found_by_its_new_key_only(self) -> None:
-        """All else stays but the version, for sessions carry the old name."""
+        """Everything else stays except the version, because sessions carry the old name."""
         users = self.make_users()
         user = users.add("ada", "Ada", "one", {"n": 1})
 
         assert users.rename(user.id, "lovelace", "Lovelace") is True
-        assert users.find("ada") is None
-        assert (renamed := users.find("lovelace")) is not None
-        assert (renamed.id, renamed.username, renamed.version) == (user.id, "Lovelace", 2)
+        assert users.find_by_key("ada") is None
+        assert (renamed := users.find_by_key("lovelace")) is not None
+        assert (renamed.id, renamed.username, renamed.session_version) == (user.id, "Lovelace", 2)
         assert (renamed.password_hash, renamed.data) == (user.password_hash, user.data)
 
     def test_an_account_can_be_renamed_to_another_spelling_of_its_name(self) -> None:
@@ -211,7 +211,7 @@ class UsersContract:
         user = users.add("ada", "Ada", None, {})
 
         assert users.rename(user.id, "ada", "ADA") is True
-        assert (renamed := users.find("ada")) is not None
+        assert (renamed := users.find_by_key("ada")) is not None
         assert renamed.username == "ADA"
 
     def test_a_name_that_somebody_has_cannot_be_given_to_another(self) -> None:
@@ -221,7 +221,7 @@ class UsersContract:
 
         with raises(UsernameTaken):
             users.rename(bob.id, "ada", "Ada")
-        assert (users.find("ada"), users.find("bob")) == (ada, bob)
+        assert (users.find_by_key("ada"), users.find_by_key("bob")) == (ada, bob)
 
     def test_a_name_that_was_given_up_is_free(self) -> None:
         """By renaming or by deleting; the new account has nothing of the old one."""
@@ -233,17 +233,17 @@ class UsersContract:
         newest = users.add("ada", "Ada", None, {})
 
         assert len({old.id, new.id, newest.id}) == 3
-        assert users.find("ada") == newest
+        assert users.find_by_key("ada") == newest
 
     # delete
 
     def test_a_deleted_account_is_gone(self) -> None:
-        """True for the one call that did it. Others stay."""
+        """True for the one call that did it. Other accounts stay."""
         users = self.make_users()
         ada, bob = users.add("ada", "Ada", "one", {}), users.add("bob", "Bob", "two", {})
 
         assert [users.delete(ada.id), users.delete(ada.id)] == [True, False]
-        assert (users.find("ada"), users.get(ada.id)) == (None, None)
+        assert (users.find_by_key("ada"), users.get(ada.id)) == (None, None)
         assert users.get(bob.id) == bob
 
     def test_what_names_nobody_changes_nothing(self) -> None:
@@ -251,17 +251,17 @@ class UsersContract:
         users = self.make_users()
         ada = users.add("ada", "Ada", "one", {})
 
-        assert users.set_password("0" * 32, "two", expect="one", bump=True) is False
+        assert users.set_password("0" * 32, "two", expect="one", ends_sessions=True) is False
         assert users.set_active("0" * 32, False) is False
         assert users.rename("0" * 32, "bob", "Bob") is False
         assert users.rename("0" * 32, "ada", "Ada") is False
         assert users.delete("0" * 32) is False
-        assert users.find("ada") == ada
+        assert users.find_by_key("ada") == ada
 
     # User
 
     def test_an_account_shows_no_hash_and_no_data(self) -> None:
-        """It is printed into logs."""
+        """It may be printed to logs."""
         users = self.make_users()
         user = users.add("ada", "Ada", "$argon2id$secret", {"email": "ada@example.org"})
 
@@ -270,7 +270,7 @@ class UsersContract:
         assert "Ada" in repr(user)
 
     def test_an_account_cannot_be_changed_in_the_hand(self) -> None:
-        """It is what was read; its table changes it. So it can be in a set."""
+        """It is what was read, and only its table can change it. So it can be in a set."""
         users = self.make_users()
         user = users.add("ada", "Ada", None, {"n": 1})
 
@@ -283,4 +283,4 @@ class UsersContract:
     @staticmethod
     def _state(users: Users, user: User) -> tuple[str | None, int] | None:
         found = users.get(user.id)
-        return None if found is None else (found.password_hash, found.version)
+        return None if found is None else (found.password_hash, found.session_version)

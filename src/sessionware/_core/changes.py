@@ -1,0 +1,219 @@
+"""What one request did to a session's data, kept per key, so that it can be done again on fresher data.
+
+Two requests that run at the same time both load the session. The one that saves second finds its base out of date.
+`Changes.rebase` applies what this request did, and only that, to whatever is stored now, so no write is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..errors import NotStorable
+from .values import IMMUTABLE, Data, decode, encode
+
+
+class Missing:
+    """No value, and no default either."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+class Removed:
+    """What a function given to `modify` returns to delete the key."""
+
+    def __repr__(self) -> str:
+        return "REMOVED"
+
+
+MISSING = Missing()
+REMOVED = Removed()
+
+
+Steps = tuple[Callable[["bytes | None"], "bytes | None"], ...]
+
+Change = bytes | None | Steps
+"""What was done to a key: set to these bytes, whatever it held before; removed; or computed, by steps in order."""
+
+
+class Changes:
+    """The data as one request sees it, over the base that it loaded."""
+
+    __slots__ = ("_base", "_by_key", "_cleared", "_now", "_objects")
+
+    def __init__(self, base: Data) -> None:
+        self._base = self._now = base
+        self._by_key: dict[str, Change] = {}
+        self._cleared = False
+        self._objects: dict[str, Any] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now)
+
+    def __len__(self) -> int:
+        return len(self._now)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._now
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The value, the same object each time, so that changes inside it are noticed."""
+        if key in self._objects:
+            return self._objects[key]
+        encoded = self._now.get(key)
+        if encoded is None:
+            return default
+        value = self._objects[key] = decode(encoded)
+        return value
+
+    def set(self, key: str, value: object) -> None:
+        """Set the key to this value. One that equals the base's, byte for byte, changes nothing."""
+        self._put(key, _encode(key, value))
+        self._objects[key] = value
+
+    def delete(self, key: str) -> None:
+        """Remove the key. Raises `KeyError`."""
+        if key not in self._now:
+            raise KeyError(key)
+        self._remove(key)
+
+    def modify(self, key: str, fn: Callable[[Any], Any], default: object = MISSING) -> Any:
+        """Set the key to `fn(current value)`, computed again if the value has changed by the time this is saved.
+
+        Without a default, a missing key is a `KeyError` now; one that another request removes meanwhile stays removed.
+        """
+        self._notice(key)
+        step = _step(key, fn, default)
+        if isinstance(default, Missing) and key not in self._now:
+            raise KeyError(key)
+        after = step(self._now.get(key))
+        change = self._by_key.get(key, ())
+        if isinstance(change, tuple) and (change or not self._cleared):
+            self._see(key, after)
+            self._by_key[key] = (*change, step)
+        elif after is None:
+            self._remove(key)
+        else:
+            self._put(key, after)
+        self._objects.pop(key, None)
+        return None if after is None else self.get(key)
+
+    def clear(self) -> None:
+        """Remove every key, including those that another request may add before this one is saved."""
+        self._cleared = True
+        self._now = {}
+        self._by_key = {}
+        self._objects = {}
+
+    def collect(self) -> bool:
+        """Notice changes inside the values that were handed out. Raises `TypeError`.
+
+        True if the data differs from what was loaded, or if keys that others may add must be removed.
+        """
+        for key, value in list(self._objects.items()):  # a thread of the application may still be reading
+            if type(value) not in IMMUTABLE:
+                self._notice(key)
+        return self._cleared or (self._now is not self._base and self._now != self._base)
+
+    @property
+    def base(self) -> Data:
+        """The data that was loaded."""
+        return self._base
+
+    @property
+    def changed_keys(self) -> tuple[str, ...]:
+        """The names of the keys that were changed, for events."""
+        lost = tuple(self._base) if self._cleared else ()
+        return tuple(dict.fromkeys((*self._by_key, *lost)))
+
+    def rebase(self, fresh: Data) -> tuple[Data, tuple[str, ...]]:
+        """These changes applied to `fresh` data, and the keys where they replaced what another request wrote.
+
+        Functions given to `modify` run again if the data is not the base.
+        """
+        if fresh is self._base:
+            return self._now, ()
+        data: Data = {} if self._cleared else dict(fresh)
+        for key, change in self._by_key.items():
+            after = _run(change, data.get(key)) if isinstance(change, tuple) else change
+            if after is None:
+                data.pop(key, None)
+            else:
+                data[key] = after
+        return data, tuple(key for key in self._blind_keys(fresh) if self._overwrites(key, fresh, data))
+
+    def settle(self, saved: Data) -> None:
+        """Continue from what was saved. Objects that were handed out stay in use, unless saving changed their value."""
+        if saved is not self._now:
+            kept = {key: value for key, value in self._objects.items() if saved.get(key) == self._now.get(key)}
+            self._objects = kept
+        self._base = self._now = saved
+        self._by_key = {}
+        self._cleared = False
+
+    def _blind_keys(self, fresh: Data) -> list[str]:
+        """Keys that were changed without regard to the value that is there now: set, deleted, cleared."""
+        blind = [key for key, change in self._by_key.items() if not isinstance(change, tuple)]
+        return [*blind, *(key for key in fresh if key not in self._by_key)] if self._cleared else blind
+
+    def _overwrites(self, key: str, fresh: Data, data: Data) -> bool:
+        return fresh.get(key) not in (self._base.get(key), data.get(key))
+
+    def _notice(self, key: str) -> None:
+        value = self._objects.get(key)
+        if type(value) not in IMMUTABLE:
+            encoded = _encode(key, value)
+            if encoded != self._now.get(key):
+                self._put(key, encoded)
+
+    def _put(self, key: str, encoded: bytes) -> None:
+        self._see(key, encoded)
+        if encoded == self._base.get(key) and not self._cleared:
+            self._by_key.pop(key, None)
+        else:
+            self._by_key[key] = encoded
+
+    def _remove(self, key: str) -> None:
+        self._see(key, None)
+        self._objects.pop(key, None)
+        if key in self._base and not self._cleared:
+            self._by_key[key] = None
+        else:
+            self._by_key.pop(key, None)
+
+    def _see(self, key: str, encoded: bytes | None) -> None:
+        """Show the value from now on. The base is copied at the first change, because most requests make none."""
+        if self._now is self._base:
+            self._now = dict(self._base)
+        if encoded is None:
+            self._now.pop(key, None)
+        else:
+            self._now[key] = encoded
+
+
+def _encode(key: str, value: object) -> bytes:
+    try:
+        return encode(value)
+    except NotStorable as error:
+        raise TypeError(f"session[{key!r}] cannot hold {error}. Store plain data instead, such as a dict.") from None
+
+
+def _run(steps: Steps, current: bytes | None) -> bytes | None:
+    for step in steps:
+        current = step(current)
+    return current
+
+
+def _step(key: str, fn: Callable[[Any], Any], default: object) -> Callable[[bytes | None], bytes | None]:
+    """One step of a `modify`, from bytes to bytes, so that each run gets its own value to change as it likes."""
+    fallback = None if isinstance(default, Missing) else _encode(key, default)
+
+    def run(current: bytes | None) -> bytes | None:
+        before = fallback if current is None else current
+        if before is None:
+            return None
+        after = fn(decode(before))
+        return None if isinstance(after, Removed) else _encode(key, after)
+
+    return run

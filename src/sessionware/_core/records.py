@@ -1,0 +1,245 @@
+"""The sealed store: sessions loaded, created, swapped, ended, and found by their owner.
+
+Rules 2, 3 and 5 of commit meet the store here. What a request wants is not known in this module.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from .._seals import Keys, digests
+from ..errors import SessionConflict, SessionTooLarge, StoreError, StoreUnavailable
+from ..events import Events
+from ..stores.base import Record, Store
+from ..usernames import username_key
+from . import lifetime
+from .envelope import Envelope, Stored, Unreadable, open_record, seal_envelope
+from .tickets import ID_BYTES, TOKEN_BYTES
+
+MAX_BYTES = 256 * 1024
+
+#: Seconds of real time during which a save is retried while other requests keep changing the session.
+PATIENCE = 2.0
+
+#: This many ids in a row cannot all be taken by coincidence.
+_NEW_IDS = 8
+
+#: Records to prune in one call, if all are to go: enough for a FileStore to look at a hundred thousand files.
+_BATCH = 20_000
+
+#: One in this many creations prunes, and at most this many records.
+PRUNE_EVERY = PRUNE_LIMIT = 100
+
+
+class Lost(Exception):
+    """A save that must not happen, because the session was ended or its epoch moved.
+
+    `found` is the record as it is now, if it opens.
+    """
+
+    def __init__(self, found: Stored | None) -> None:
+        self.found = found
+
+
+def jitter(attempt: int) -> None:
+    """Wait a random moment, up to twice as long each time, so that writers that collided do not collide again."""
+    time.sleep(random.random() * min(0.02, 0.0005 * 2**attempt))  # noqa: S311  (nothing secret about it)
+
+
+class Chance(NamedTuple):
+    """Randomness and patience. They are arguments, so that a checker can repeat an order of requests exactly."""
+
+    random_bytes: Callable[[int], bytes] = os.urandom
+    pause: Callable[[int], None] = jitter
+    patience: float = PATIENCE
+
+
+CHANCE = Chance()
+
+
+class Records:
+    """The records of one store's sessions."""
+
+    def __init__(
+        self, store: Store, events: Events, *, max_bytes: int, clock: Callable[[], float], chance: Chance
+    ) -> None:
+        self.store: Any = store  # Any, so that compiled code accepts what Python does: 1 for True
+        self._events = events
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._chance = chance
+        self._creations = itertools.count(random.randrange(PRUNE_EVERY))  # noqa: S311
+
+    def new_id(self) -> bytes:
+        """A random record id, 128 bits as ASVS 5.0 7.2.3 asks."""
+        return self._chance.random_bytes(ID_BYTES)
+
+    def new_token(self) -> bytes:
+        """A random token, 128 bits."""
+        return self._chance.random_bytes(TOKEN_BYTES)
+
+    def load(self, keys: Keys, id: bytes, now: int) -> Stored | None:
+        """The record, opened; None if it is gone, expired or, with an event, unreadable. Raises `StoreUnavailable`."""
+        record = self.store.load(id, now)
+        return None if record is None else self.opened(keys, record)
+
+    def create(self, keys: Keys, id: bytes, envelope: Envelope, now: int, *, is_confirmed: bool) -> Stored:
+        """Store a new record. If its id is taken, which is next to impossible with 128 random bits, it gets another.
+
+        `is_confirmed` says that it may live longer than its first hour. Raises `StoreUnavailable` and
+        `SessionTooLarge`.
+        """
+        owner = self.owner(keys, envelope.username, envelope.user_id)
+        end = _end_of(envelope, now, 0, is_confirmed)
+        for _attempt in range(_NEW_IDS):
+            stored = self._sealed(keys, Record(id, 1, end, owner, b""), envelope)
+            if self.store.create(stored.record):
+                self._prune_sometimes()
+                return stored
+            id = self.new_id()
+        raise StoreUnavailable(f"The store says that {_NEW_IDS} random ids in a row are taken: its create() is wrong.")
+
+    def newest(self, keys: Keys, base: Stored, now: int) -> Iterator[Stored]:
+        """What to apply changes to: the record as it was loaded, then as it is now, until one of them is swapped.
+
+        Ends when patience runs out. Raises `Lost` and `StoreUnavailable`.
+        """
+        yield base
+        for _attempt in self._attempts():
+            current = self.load(keys, base.record.id, now)
+            if current is None or current.envelope.is_tombstone or current.envelope.epoch != base.envelope.epoch:
+                raise Lost(current)
+            yield current
+
+    def swap(self, keys: Keys, current: Stored, envelope: Envelope, now: int, *, is_confirmed: bool) -> Stored | None:
+        """Store the envelope in place of `current`; None if somebody else was first.
+
+        Raises `StoreUnavailable` and `SessionTooLarge`.
+        """
+        (id, version, granted, owner, _), before, is_stale = current
+        if is_stale or envelope.username != before.username or envelope.user_id != before.user_id:
+            owner = self.owner(keys, envelope.username, envelope.user_id)
+        end = _end_of(envelope, now, granted, is_confirmed)
+        stored = self._sealed(keys, Record(id, version + 1, end, owner, b""), envelope)
+        return stored if self.store.replace(stored.record) else None
+
+    def conflict(self, stored: Stored) -> SessionConflict:
+        """The error to raise when others have kept changing the session for too long."""
+        handle = stored.record.id.hex()
+        self._events.emit("store.conflict", session_id=handle)
+        return SessionConflict(f"Other requests kept changing session {handle}; nothing was saved.")
+
+    def touch(self, stored: Stored, expires_at: int) -> None:
+        """Extend the life of an unchanged session."""
+        self.store.touch(stored.record.id, stored.record.version, expires_at)
+
+    def end(self, keys: Keys, id: bytes) -> bool:
+        """End a session now, however many others write to it. False if it had already ended.
+
+        A tombstone without data or owner stays for a while. It distinguishes "ended" from "never heard of", so that a
+        request sent with the old cookie does not replace the newer cookie that is on its way to the browser.
+        """
+        for _attempt in self._attempts():
+            record = self.store.load(id, self._now())
+            if record is None:
+                return False
+            stored = self.opened(keys, record)
+            if stored is not None and stored.envelope.is_tombstone:
+                return False
+            if self.store.replace(self._tombstone(keys, record)):
+                return self._told_ended(id)
+        return bool(self.store.delete(id)) and self._told_ended(id)
+
+    def owned_by(self, keys: Keys, username: str | None, user_id: str | None) -> list[Stored]:
+        """All live sessions of a user, including those that were stored under an older secret."""
+        now = self._now()
+        found = (self.store.owned_by(owner, now) for owner in self.owners(keys, username, user_id))
+        opened = (self.opened(keys, record) for record in itertools.chain.from_iterable(found))
+        return [stored for stored in opened if stored is not None]
+
+    def owner(self, keys: Keys, username: str | None, user_id: str | None) -> bytes | None:
+        """The digest under which a user's sessions are indexed; None if nobody is logged in."""
+        return None if username is None and user_id is None else self.owners(keys, username, user_id)[0]
+
+    def owners(self, keys: Keys, username: str | None, user_id: str | None) -> list[bytes]:
+        """The user's digest under every secret, newest first."""
+        if user_id is not None:
+            identity = b"id\0" + user_id.encode()
+        elif username is not None:
+            identity = b"name\0" + (username_key(username) or username).encode()
+        else:
+            return []
+        return [digest[:16] for digest in digests(keys.owner, identity)]
+
+    def opened(self, keys: Keys, record: Record) -> Stored | None:
+        """The record, opened; None, with an event, if it does not open."""
+        opened = open_record(keys.record, record)
+        if isinstance(opened, Stored):
+            return opened
+        if opened is Unreadable.UNKNOWN_KEY:
+            self._events.emit("record.unknown_key", session_id=record.id.hex())
+            return None
+        self._events.emit("record.corrupt", session_id=record.id.hex())
+        with suppress(StoreError):  # it does no harm: if it cannot be deleted, the next reader tries again
+            self.store.delete(record.id)
+        return None
+
+    def _sealed(self, keys: Keys, record: Record, envelope: Envelope) -> Stored:
+        """The record with the envelope as its payload."""
+        payload = seal_envelope(keys.record, envelope, record.id, record.version, record.owner)
+        if len(payload) > self._max_bytes:
+            raise SessionTooLarge(
+                f"The session takes {len(payload)} bytes, more than max_bytes={self._max_bytes}. "
+                "Keep large data in the application's own storage, and its key in the session."
+            )
+        return Stored(Record(record.id, record.version, record.expires_at, record.owner, payload), envelope)
+
+    def _tombstone(self, keys: Keys, record: Record) -> Record:
+        now = self._now()
+        envelope = Envelope(now, None, None, 0, b"", now, lifetime.GRACE, None, None, None, {})
+        blank = Record(record.id, record.version + 1, now + lifetime.GRACE, None, b"")
+        return self._sealed(keys, blank, envelope).record
+
+    def _told_ended(self, id: bytes) -> bool:
+        self._events.emit("session.ended", session_id=id.hex())
+        return True
+
+    def _attempts(self) -> Iterator[int]:
+        """Count attempts, with a random wait between them, until patience runs out."""
+        gives_up_at = time.monotonic() + self._chance.patience
+        for attempt in itertools.count():
+            yield attempt
+            if time.monotonic() >= gives_up_at:
+                return
+            self._chance.pause(attempt)
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+    def _prune_sometimes(self) -> None:
+        if next(self._creations) % PRUNE_EVERY:
+            return
+        try:
+            self.store.prune(self._now(), PRUNE_LIMIT)
+        except StoreError as error:
+            # The session is stored, so its visitor should not be bothered by a sweep that failed.
+            self._events.emit("store.unavailable", detail=f"prune: {error}")
+
+
+def prune_all(store: Store, now: int) -> int:
+    """Remove all expired records, in batches, so that the application's own writes get their turn in between."""
+    total = 0
+    while removed := store.prune(now, _BATCH):
+        total += int(removed)
+    return total
+
+
+def _end_of(envelope: Envelope, now: int, granted: int, is_confirmed: bool) -> int:
+    end = lifetime.ends_at(envelope.idle, envelope.deadline, now)
+    return end if is_confirmed else lifetime.capped_in_first_hour(end, now, granted)

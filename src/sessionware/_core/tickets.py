@@ -1,0 +1,183 @@
+"""The ticket, which is what a session's cookie says: how it is sealed, found in a request and put into a response.
+
+A ticket names a record and holds the token that proves the right to it. Sealed, it is 64 characters of
+`[A-Za-z0-9_-]`: 16 bytes of id and 16 of token make 48 sealed ones. The store gets the id but never the token. It keeps
+the token's SHA-256, so a stolen table opens no session. (A plain, fast hash is right here, because nobody can guess 128
+random bits.) Cookies and their prefixes are read by the rules of RFC 6265bis (draft-ietf-httpbis-rfc6265bis).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from binascii import a2b_base64, b2a_base64
+from typing import NamedTuple
+
+from .._seals import Keys, Sealer
+from .._types import Environ
+from ..cookie import Cookie
+from .environ import is_https
+
+ID_BYTES = TOKEN_BYTES = 16
+SEALED_CHARACTERS = 64
+
+#: No browser has a good reason to send more cookies of one name than this, and each costs a decryption.
+MAX_CANDIDATES = 8
+
+_BLANK_SHA256 = hashlib.sha256()
+_FROM_STANDARD_BASE64 = bytes.maketrans(b"+/", b"-_")
+
+#: Characters outside the URL-safe alphabet become ones that `a2b_base64` skips, so too few of 64 are left to open.
+_TO_STANDARD_BASE64 = bytes.maketrans(b"-_+/=", b"+/!!!")
+
+
+class Ticket(NamedTuple):
+    """A record's id and its token; `is_stale` says that an old secret sealed it.
+
+    `rivals` are other tickets to the same record that came with the request: its cookies from before and after a login.
+    """
+
+    id: bytes
+    token: bytes
+    is_stale: bool = False
+    rivals: tuple[Ticket, ...] = ()
+
+
+class CookieValue(NamedTuple):
+    """A request of which only the value of its cookie is known, if it had one."""
+
+    value: str | None
+
+
+class CookieConflict(Exception):
+    """Several cookies of the same name open different sessions: somebody planted one, and nobody can tell which."""
+
+
+class Tickets:
+    """Finds the session's ticket in a request, and writes tickets into responses."""
+
+    def __init__(self, cookie: Cookie) -> None:
+        self._cookie = cookie
+        self._secure_name = wire_name(cookie, secure=True)
+        self._is_secure = is_https if cookie.secure == "auto" else lambda _environ: bool(cookie.secure)
+
+    def read(self, keys: Keys, environ: Environ) -> Ticket | None:
+        """The ticket that the request carries, or None. Raises nothing but `CookieConflict`, whatever was sent."""
+        header = environ.get("HTTP_COOKIE")
+        if not header:
+            return None
+        if self._is_secure(environ):
+            name, sealer = self._secure_name, keys.secure_ticket
+        else:
+            name, sealer = self._cookie.name, keys.plain_ticket
+        values = _values_of(name, header)
+        if len(values) > 1:
+            return _one_of([ticket for value in values if (ticket := open_ticket(sealer, value))])
+        return open_ticket(sealer, values[0]) if values else None
+
+    def sent(self, keys: Keys, request: Environ | CookieValue) -> Ticket | None:
+        """The ticket that came with the request, if there is exactly one session that it can mean."""
+        if isinstance(request, CookieValue):
+            return None if request.value is None else open_ticket(keys.plain_ticket, request.value)
+        try:
+            return self.read(keys, request)
+        except CookieConflict:
+            return None
+
+    def name(self, environ: Environ) -> str:
+        """The cookie's name in this request, and in the response to it."""
+        return self._secure_name if self._is_secure(environ) else self._cookie.name
+
+    def value(self, keys: Keys, request: Environ | CookieValue, ticket: Ticket) -> str:
+        """This ticket as a cookie's value, for the browser that sent this request."""
+        is_secure = not isinstance(request, CookieValue) and self._is_secure(request)
+        return seal_ticket(keys.secure_ticket if is_secure else keys.plain_ticket, ticket)
+
+    def issue(self, keys: Keys, environ: Environ, ticket: Ticket, max_age: int | None) -> str:
+        """The Set-Cookie line that gives the browser this ticket."""
+        return set_cookie(
+            self._cookie, self.value(keys, environ, ticket), secure=self._is_secure(environ), max_age=max_age
+        )
+
+    def expire(self, environ: Environ) -> str:
+        """The Set-Cookie line that removes the cookie. It repeats every attribute, else browsers keep the cookie."""
+        line = set_cookie(self._cookie, "", secure=self._is_secure(environ), max_age=0)
+        return line + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+
+
+def token_hash(token: bytes) -> bytes:
+    """What the record keeps of a token."""
+    digest = _BLANK_SHA256.copy()  # each `sha256()` makes OpenSSL look the algorithm up, which takes longer than this
+    digest.update(token)
+    return digest.digest()
+
+
+def seal_ticket(sealer: Sealer, ticket: Ticket) -> str:
+    """The cookie's value."""
+    encoded = b2a_base64(sealer.seal(ticket.id + ticket.token), newline=False)
+    return encoded.translate(_FROM_STANDARD_BASE64).decode()
+
+
+def open_ticket(sealer: Sealer, value: str) -> Ticket | None:
+    """The ticket in a cookie's value, or None for anything that this server did not seal for this name."""
+    if len(value) != SEALED_CHARACTERS:
+        return None
+    try:
+        sealed = a2b_base64(value.encode().translate(_TO_STANDARD_BASE64))
+    except ValueError:
+        return None
+    opened = sealer.open(sealed)
+    if opened is None:
+        return None
+    plaintext, is_stale = opened
+    return Ticket(plaintext[:ID_BYTES], plaintext[ID_BYTES:], is_stale)
+
+
+def wire_name(cookie: Cookie, *, secure: bool) -> str:
+    """The name that browsers see, if Secure with the prefix that makes them enforce where the cookie comes from."""
+    if not secure:
+        return cookie.name
+    return f"__Secure-{cookie.name}" if cookie.domain or cookie.path != "/" else f"__Host-{cookie.name}"
+
+
+def set_cookie(cookie: Cookie, value: str, *, secure: bool, max_age: int | None) -> str:
+    """A Set-Cookie line. Without `max_age` (seconds) the browser forgets the cookie when it is closed."""
+    return "".join(
+        (
+            f"{wire_name(cookie, secure=secure)}={value}; Path={cookie.path}; HttpOnly; SameSite={cookie.samesite}",
+            "; Secure" if secure else "",
+            f"; Domain={cookie.domain}" if cookie.domain else "",
+            "; Partitioned" if cookie.partitioned else "",
+            f"; Max-Age={max_age}" if max_age is not None else "",
+        )
+    )
+
+
+def _one_of(tickets: list[Ticket]) -> Ticket | None:
+    """The first, with the others as its rivals. Raises `CookieConflict` if they are for different sessions."""
+    if not tickets:
+        return None
+    first, *rivals = tickets
+    if any(rival.id != first.id for rival in rivals):
+        raise CookieConflict
+    return first._replace(rivals=tuple(rivals))
+
+
+def _values_of(name: str, header: str) -> list[str]:
+    """The distinct values, in order, of cookies that have exactly this name and a ticket's length.
+
+    Raises `CookieConflict` if there are too many to look into.
+
+    Only space and tab are stripped. If more were (str.strip takes 25 kinds of white space), a browser's
+    "\\xa0__Host-sid" would pass for the real cookie, without any of the prefix's guarantees. Quoted values are not
+    unwrapped, because no ticket is ever sent in quotes.
+    """
+    values = []
+    for pair in header.split(";"):
+        if name not in pair:
+            continue
+        candidate, _, value = pair.strip(" \t").partition("=")
+        if candidate == name and len(value) == SEALED_CHARACTERS and value not in values:
+            values.append(value)
+            if len(values) > MAX_CANDIDATES:
+                raise CookieConflict
+    return values

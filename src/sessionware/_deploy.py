@@ -1,0 +1,117 @@
+"""Settings as text: from environment variables, or from an ini file that Paste Deploy has read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from .cookie import Cookie
+from .errors import ConfigError
+from .stores import open_store
+from .timeouts import Timeouts
+
+_PREFIX = "SESSIONWARE_"
+
+#: The project's own tests use these, and an application tested in the same environment must not reject them.
+_NOT_OURS = "SESSIONWARE_TEST_"
+
+_MOST_DIGITS = 12
+
+
+def arguments_from_environment(variables: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Arguments for `SessionMiddleware` from variables such as `SESSIONWARE_STORE`. Raises `ConfigError`."""
+    variables = os.environ if variables is None else variables
+    ours = [name for name in variables if name.startswith(_PREFIX) and not name.startswith(_NOT_OURS)]
+    known = {_PREFIX + name.upper(): name for name in _KNOWN}
+    _check_names(ours, known)
+    return _arguments({known[name]: variables[name] for name in ours}, lambda name: _PREFIX + name.upper())
+
+
+def arguments_from_ini(settings: Mapping[str, str]) -> dict[str, Any]:
+    """Arguments for `SessionMiddleware` from the settings of an ini file's section. Raises `ConfigError`."""
+    _check_names(settings, _KNOWN)
+    return _arguments(settings, lambda name: name)
+
+
+def _check_names(names: Iterable[str], known: Iterable[str]) -> None:
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise ConfigError(f"{', '.join(unknown)}: there is no such setting. The settings are {', '.join(known)}.")
+
+
+def _arguments(settings: Mapping[str, str], spelt: Callable[[str], str]) -> dict[str, Any]:
+    """`spelt` says how the user wrote a setting's name."""
+    arguments: dict[str, Any] = {"secret": _secret(settings, spelt)}
+    if "trusted_origins" in settings:
+        arguments["trusted_origins"] = settings["trusted_origins"].split()
+    cookie = {name: settings[f"cookie_{name}"] for name in _COOKIE_SETTINGS if f"cookie_{name}" in settings}
+    if cookie:
+        arguments["cookie"] = Cookie(**{name: _COOKIE_SETTINGS[name](text) for name, text in cookie.items()})
+    limits = {name: settings[f"timeout_{name}"] for name in _TIMEOUTS if f"timeout_{name}" in settings}
+    if limits:
+        seconds = {name: _seconds(spelt(f"timeout_{name}"), text) for name, text in limits.items()}
+        arguments["timeouts"] = Timeouts(**seconds)
+    if "store" in settings:
+        arguments["store"] = open_store(settings["store"])  # last, because it may make a file
+    return arguments
+
+
+def _secret(settings: Mapping[str, str], spelt: Callable[[str], str]) -> str | list[str]:
+    """The secret, or those in the file, one per line and newest first."""
+    secret, file = settings.get("secret"), settings.get("secret_file")
+    if (secret is None) == (file is None):
+        raise ConfigError(
+            f"Set either {spelt('secret')} or {spelt('secret_file')}. `python -m sessionware secret` makes a good one."
+        )
+    if secret is not None:
+        return secret.strip()
+    lines = _read(str(file), spelt("secret_file")).split("\n")
+    secrets = [line.strip() for line in lines if line.strip()]
+    if not all(secret.isprintable() for secret in secrets):
+        raise ConfigError(f"{spelt('secret_file')}: write the secrets as plain text in UTF-8, one per line.")
+    return secrets
+
+
+def _read(path: str, name: str) -> str:
+    """The file's text. An error shows neither the path, which may be the secret itself, nor a byte of the content."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        problem = error.strerror or "it cannot be opened"
+    except UnicodeDecodeError:
+        problem = "it is not text in UTF-8"
+    except ValueError:
+        problem = "this is not a path"
+    raise ConfigError(f"{name}: the file cannot be read ({problem}).")
+
+
+def _seconds(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
+        raise ConfigError(f"{name}={text[:_MOST_DIGITS]!r}: write a whole number of seconds.")
+    return int(text)
+
+
+def _secure(text: str) -> bool | str:
+    """True or False. Anything else is left as it is: `Cookie` accepts "auto" and says what is wrong with the rest."""
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+_COOKIE_SETTINGS: dict[str, Callable[[str], Any]] = {
+    "name": str,
+    "domain": str,
+    "path": str,
+    "secure": _secure,
+    "samesite": str,
+}
+_TIMEOUTS = tuple(field.name for field in fields(Timeouts))
+_KNOWN = (
+    "secret",
+    "secret_file",
+    "store",
+    "trusted_origins",
+    *(f"cookie_{name}" for name in _COOKIE_SETTINGS),
+    *(f"timeout_{name}" for name in _TIMEOUTS),
+)

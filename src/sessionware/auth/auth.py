@@ -1,0 +1,323 @@
+"""Registering, logging in and out: who somebody is, in terms of accounts and sessions. No HTML, no HTTP."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from .._checks import check_environ_key, implements, shown
+from .._types import Request
+from ..errors import (
+    ConfigError,
+    CrossOriginRefused,
+    NotLoggedIn,
+    SessionClosed,
+    StoreUnavailable,
+    UsernameRejected,
+    UsernameTaken,
+)
+from ..manager import SessionInfo, SessionManager
+from ..session import ENVIRON_KEY, Session, get_environ, get_session
+from ..usernames import username_key
+from .passwords import DEFAULT_HASHER, Hasher
+from .policy import DEFAULT_POLICY, PasswordPolicy
+from .users.base import User, Users
+from .verify import Verifier
+from .where import Where, where_of
+
+_numbers = itertools.count(1)
+
+# How often to try to change an account that others keep changing. A table that never says yes must not hang anything.
+_ATTEMPTS = 100
+
+
+class Auth:
+    """Registers people, and logs them in with username and password.
+
+    Store, secret and clock are those of the request's session. The first argument of every method is a request: an
+    environ, or any object that carries one. Where no visitor is needed, as in a shell or a job, `authenticate` and
+    `register(…, login=False)` take a `SessionManager` instead.
+
+    Args:
+        users: The table of accounts.
+        policy: The rules for new passwords.
+        hasher: How passwords are hashed.
+        environ_key: Where the session is, if `SessionMiddleware` was given another key.
+
+    Raises:
+        ConfigError: An argument is wrong; the message says what to write instead.
+    """
+
+    def __init__(
+        self,
+        users: Users,
+        *,
+        policy: PasswordPolicy = DEFAULT_POLICY,
+        hasher: Hasher = DEFAULT_HASHER,
+        environ_key: str = ENVIRON_KEY,
+    ) -> None:
+        _check(users, policy, hasher)
+        check_environ_key(environ_key)
+        self._policy = policy
+        self._users = users
+        self._hasher = hasher
+        self._verifier = Verifier(users, hasher)
+        self._environ_key = environ_key
+        # Under which a request remembers its user. Numbered, because two of these may serve one request with other
+        # accounts, and an object that is gone may give its id() to the next.
+        self._user_key = f"{environ_key}.user.{next(_numbers)}"
+
+    @property
+    def policy(self) -> PasswordPolicy:
+        """The rules for new passwords."""
+        return self._policy
+
+    # Everyday
+
+    def register(
+        self,
+        request: Request | SessionManager,
+        username: str,
+        password: str,
+        *,
+        login: bool = True,
+        data: Mapping[str, Any] | None = None,
+    ) -> User:
+        """Create an account, and log in.
+
+        Args:
+            request: The request, or, with `login=False`, a `SessionManager`.
+            username: The name as it was typed.
+            password: The password as it was typed.
+            login: Whether to log in at once.
+            data: Kept with the account, as JSON.
+
+        Raises:
+            Busy: For five seconds there was no memory to hash the password in.
+            CrossOriginRefused: The request comes from another site.
+            PasswordRejected: The password does not fit the policy.
+            TypeError: The data is not JSON, or a `SessionManager` was passed with `login=True`.
+            UsernameRejected: The text cannot be a username.
+            UsernameTaken: Another account has the name.
+        """
+        if login or not isinstance(request, SessionManager):
+            self._own_session(request, "register(…, login=True)")
+        where = where_of(request, self._environ_key)  # if it fails, it does so before there is an account
+        key = username_key(username)
+        if key is None:
+            raise UsernameRejected
+        self._policy.validate(password)
+        # Hashed before anybody knows whether the name is free, so that both answers take the same time.
+        password_hash = self._hasher.hash(password)
+        try:
+            user = self._users.add(key, username, password_hash, {} if data is None else data)
+        except UsernameTaken:
+            where.emit("account.name_taken", account=key)
+            raise
+        where.emit("account.registered", user)
+        if login:
+            self._login_user(request, where, user)
+        return user
+
+    def login(self, request: Request, username: str, password: str) -> User:
+        """Log in with a password.
+
+        Args:
+            request: The request.
+            username: The name as it was typed; case does not matter.
+            password: The password as it was typed.
+
+        Raises:
+            Busy: For five seconds there was no memory to check the password in.
+            CrossOriginRefused: The request comes from another site.
+            LoginFailed: Anything else is wrong.
+        """
+        self._own_session(request, "login()")
+        where = where_of(request, self._environ_key)
+        user = self._verifier.authenticate(where, username, password)
+        self._login_user(request, where, user)
+        return user
+
+    def logout(self, request: Request, *, everywhere: bool = False) -> None:
+        """Log out here or, with `everywhere=True`, in every browser. Raises `CrossOriginRefused`."""
+        session = self._own_session(request, "logout()")
+        manager, username, user_id = session.manager, session.username, session.user_id
+        # The session's word alone is not enough: one that has lost its right to the account must not end the others.
+        if everywhere and (user := self.user(request)) is not None:
+            self._raise_session_version(user.id)
+            manager.end_all(user_id=user.id)
+        session.invalidate()
+        if username is not None:
+            detail = "everywhere" if everywhere else ""
+            # Only now is the address asked for: a function that fails must keep nobody logged in.
+            where = where_of(request, self._environ_key)
+            where.emit("login.ended", user_id=user_id, account=username_key(username), detail=detail)
+
+    def user(self, request: Request) -> User | None:
+        """The account that is logged in, as it is now; None if nobody is.
+
+        The table is asked once in each request. If the account is gone, was disabled, or all of its sessions were ended
+        since the login, the session is ended.
+        """
+        return self._user(request, "user()")
+
+    def require_user(self, request: Request) -> User:
+        """The account that is logged in. Raises `NotLoggedIn`, which makes `AuthPages` lead to the login page."""
+        return self._required_user(request, "require_user()")
+
+    # The account's owner, looking after it
+
+    def sessions(self, request: Request) -> list[SessionInfo]:
+        """Where the user of this request is logged in, this session among them. Raises `NotLoggedIn`."""
+        user = self._required_user(request, "sessions()")
+        session = get_session(request, self._environ_key)
+        infos = session.manager.of(user)
+        return [replace(info, is_current=info.id == session.id) for info in infos]
+
+    def end_session(self, request: Request, id: str) -> bool:
+        """End one of the user's sessions, by the handle that `sessions` gave. False if the user has no such session.
+
+        Raises `NotLoggedIn` and `CrossOriginRefused`.
+        """
+        manager = self._own_session(request, "end_session()").manager
+        mine = next((session for session in self.sessions(request) if session.id == id), None)
+        if mine is not None and mine.is_current:
+            self.logout(request)
+        return mine is not None and (mine.is_current or manager.end(id))
+
+    def end_other_sessions(self, request: Request) -> int:
+        """End all of the user's sessions except this one, and return how many there were.
+
+        Raises `NotLoggedIn` and `CrossOriginRefused`.
+        """
+        manager = self._own_session(request, "end_other_sessions()").manager
+        return sum(manager.end(session.id) for session in self.sessions(request) if not session.is_current)
+
+    def delete_account(self, request: Request, password: str) -> None:
+        """Erase the account of this request's user, and end its sessions everywhere. Needs the password once more.
+
+        Anything else that belongs to the account is for the application to erase; `user.id` is the key to it. Raises
+        `NotLoggedIn`, `LoginFailed`, `CrossOriginRefused` and `Busy`.
+        """
+        session = self._own_session(request, "delete_account()")
+        where = where_of(request, self._environ_key)
+        user = self._verifier.authenticate(where, self.require_user(request).username, password)
+        self._users.delete(user.id)
+        session.manager.end_all(user_id=user.id)
+        session.invalidate()
+        where.emit("account.deleted", user)
+
+    # In two steps, for a second factor in between
+
+    def authenticate(self, request: Request | SessionManager, username: str, password: str) -> User:
+        """Check username and password, without touching any session.
+
+        Every failure looks the same and takes the same time.
+
+        Args:
+            request: The request, or a `SessionManager`.
+            username: The name as it was typed; case does not matter.
+            password: The password as it was typed.
+
+        Raises:
+            Busy: For five seconds there was no memory to check the password in.
+            LoginFailed: Anything else is wrong.
+        """
+        return self._verifier.authenticate(where_of(request, self._environ_key), username, password)
+
+    def login_user(self, request: Request, user: User) -> None:
+        """Log in somebody whose identity was checked. Raises `CrossOriginRefused`.
+
+        Once the login is stored, the account is checked once more. So a login does not survive if the account is
+        disabled, or logged out everywhere, at the same moment.
+        """
+        self._own_session(request, "login_user()")
+        self._login_user(request, where_of(request, self._environ_key), user)
+
+    # Small steps
+
+    def _login_user(self, request: Request | SessionManager, where: Where, user: User) -> None:
+        environ, session = self._environ_and_session(request, "login_user()")
+        session.login(
+            user.username,
+            user_id=user.id,
+            session_version=user.session_version,
+            check=lambda: self._is_current(user),
+        )
+        environ[self._user_key] = user
+        where.emit("login.succeeded", user)
+
+    def _user(self, request: Request, what: str) -> User | None:
+        environ, session = self._environ_and_session(request, what)
+        if session.user_id is None:
+            return None
+        known = environ.get(self._user_key)
+        if isinstance(known, User) and (known.id, known.session_version) == (session.user_id, session.session_version):
+            return known
+        user = self._users.get(session.user_id)
+        if user is None or not user.is_active or user.session_version != session.session_version:
+            _end(session)
+            return None
+        environ[self._user_key] = user
+        return user
+
+    def _required_user(self, request: Request, what: str) -> User:
+        user = self._user(request, what)
+        if user is None:
+            raise NotLoggedIn
+        return user
+
+    def _own_session(self, request: Request | SessionManager, what: str) -> Session:
+        """The session, unless the request comes from another origin."""
+        _, session = self._environ_and_session(request, what)
+        if session.is_foreign:
+            where_of(request, self._environ_key).emit("csrf.blocked")
+            raise CrossOriginRefused
+        return session
+
+    def _environ_and_session(self, request: Request | SessionManager, what: str) -> tuple[dict[str, Any], Session]:
+        if isinstance(request, SessionManager):
+            raise TypeError(
+                f"{what} needs a visitor: pass a request. Only authenticate() and register(…, login=False) take a "
+                "SessionManager."
+            )
+        environ = get_environ(request, self._environ_key)
+        return environ, environ[self._environ_key]
+
+    def _is_current(self, user: User) -> bool:
+        now = self._users.get(user.id)
+        return now is not None and now.is_active and now.session_version == user.session_version
+
+    def _raise_session_version(self, user_id: str) -> None:
+        """Raise the version, so that logins under way do not outlive the end of all sessions.
+
+        The hash may have changed by now: of two callers that change the account at once, one has to look again.
+        """
+        for _attempt in range(_ATTEMPTS):
+            user = self._users.get(user_id)
+            if user is None:
+                return
+            if self._users.set_password(user_id, user.password_hash, expect=user.password_hash, ends_sessions=True):
+                return
+        raise StoreUnavailable("set_password() of this table of accounts never reports that it changed anything")
+
+
+def _check(users: object, policy: object, hasher: object) -> None:
+    """Raise `ConfigError` for an argument of the wrong kind, now rather than at the first login."""
+    if not implements(users, Users):
+        raise ConfigError(f'users={shown(users)} is not a table of accounts. Pass one such as SQLiteUsers("app.db").')
+    if not isinstance(policy, PasswordPolicy):
+        raise ConfigError(f"policy={shown(policy)}: write policy=PasswordPolicy(minimum_length=15).")
+    if not implements(hasher, Hasher):
+        raise ConfigError(
+            f"hasher={shown(hasher)}: write hasher=Argon2Hasher(time_cost=2, memory_cost=19456, parallelism=1)."
+        )
+
+
+def _end(session: Session) -> None:
+    # Once the headers are out, the cookie cannot be removed. The account's version keeps the session out anyway.
+    with suppress(SessionClosed):
+        session.invalidate()

@@ -1,0 +1,94 @@
+"""Accounts: what one is, and what a table of them must do."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class User:
+    """One account, as it was when it was read."""
+
+    id: str
+    """Random and permanent, because a name may change and be given to somebody else later."""
+    key: str
+    """What the name is looked up by (`username_key`)."""
+    username: str
+    """The name as it was typed."""
+    password_hash: str | None = field(repr=False)
+    """None if nobody can log in with a password."""
+    session_version: int = 1
+    """Goes up when all sessions of earlier logins must end."""
+    is_active: bool = True
+    data: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False, hash=False)
+    """Whatever else was given at the registration, as it comes back from JSON."""
+
+
+class Users(Protocol):
+    """A table of accounts. Many threads may use it at once.
+
+    Every failure of the medium is `StoreUnavailable`. A call that names an account that is not there changes nothing.
+    """
+
+    @abstractmethod
+    def find_by_key(self, key: str) -> User | None:
+        """The account with this key, or None."""
+
+    @abstractmethod
+    def get(self, id: str) -> User | None:
+        """The account with this id, or None."""
+
+    @abstractmethod
+    def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
+        """Add an account under a new random id. Of several callers that race for one key, one wins.
+
+        Raises `UsernameTaken` if the key is there, and `TypeError` for data that is not JSON.
+        """
+
+    @abstractmethod
+    def set_password(self, id: str, password_hash: str | None, *, expect: str | None, ends_sessions: bool) -> bool:
+        """Change the hash if it is still `expect`. False if it was another.
+
+        With `ends_sessions` the session version goes up, so that nobody stays logged in by the old password.
+        """
+
+    @abstractmethod
+    def set_active(self, id: str, is_active: bool) -> bool:
+        """Let the account log in, or not. False if there is no such account.
+
+        Disabling it raises the session version, so that enabling it again does not bring its sessions back (ASVS 5.0
+        7.4.2).
+        """
+
+    @abstractmethod
+    def rename(self, id: str, key: str, username: str) -> bool:
+        """Give the account another name. Raises `UsernameTaken`. False if there is no such account.
+
+        The session version goes up, because sessions carry the name of their login, which may soon be somebody else's.
+        """
+
+    @abstractmethod
+    def delete(self, id: str) -> bool:
+        """Erase the account. True only for the one call that did it."""
+
+
+def new_user(key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
+    """An account that is not in any table yet, with a random id of 128 bits.
+
+    Raises `TypeError` for data that is not JSON.
+    """
+    try:
+        return User(secrets.token_hex(16), key, username, password_hash, data=frozen_data(data))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"data kept with an account must be JSON: {error}") from None
+
+
+def frozen_data(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data as it comes back from JSON, sharing nothing with what was given."""
+    return MappingProxyType(json.loads(json.dumps(dict(data), allow_nan=False)))

@@ -1,0 +1,92 @@
+"""Accounts in an SQLite file, which may be that of the sessions or another."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ...databases.sqlite import Database, Schema
+from ...errors import UsernameTaken
+from .base import User, Users, new_user
+
+_SCHEMA = Schema(
+    "sessionware_users",
+    1,
+    (
+        """
+        CREATE TABLE sessionware_users (
+            id TEXT PRIMARY KEY,
+            key TEXT NOT NULL UNIQUE,
+            username TEXT NOT NULL,
+            password_hash TEXT,
+            session_version INTEGER NOT NULL,
+            is_active INTEGER NOT NULL,
+            data TEXT NOT NULL
+        ) WITHOUT ROWID
+        """,
+    ),
+)
+
+_SELECT = "SELECT id, key, username, password_hash, session_version, is_active, data FROM sessionware_users WHERE "
+
+
+class SQLiteUsers(Users):
+    """Accounts in the SQLite file at `path`. It is created (mode 0600) if it does not exist; its directory must exist.
+
+    Raises `ConfigError` if the path cannot hold a database.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._database = Database(path, _SCHEMA)
+
+    def close(self) -> None:
+        """Close the file. No thread may be using it. A later use opens it again."""
+        self._database.close()
+
+    def find_by_key(self, key: str) -> User | None:
+        return _user(self._database.execute(_SELECT + "key = ?", (key,)))
+
+    def get(self, id: str) -> User | None:
+        return _user(self._database.execute(_SELECT + "id = ?", (id,)))
+
+    def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
+        user = new_user(key, username, password_hash, data)
+        row = (user.id, key, username, password_hash, user.session_version, user.is_active, json.dumps(dict(user.data)))
+        sql = "INSERT INTO sessionware_users VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
+        if not self._database.changes(sql, row):
+            raise UsernameTaken
+        return user
+
+    def set_password(self, id: str, password_hash: str | None, *, expect: str | None, ends_sessions: bool) -> bool:
+        change = "password_hash = ?, session_version = session_version + ? WHERE id = ? AND password_hash IS ?"
+        return self._update(change, (password_hash, ends_sessions, id, expect))
+
+    def set_active(self, id: str, is_active: bool) -> bool:
+        change = "is_active = ?, session_version = session_version + ? WHERE id = ?"
+        return self._update(change, (is_active, not is_active, id))
+
+    def rename(self, id: str, key: str, username: str) -> bool:
+        change = "key = ?, username = ?, session_version = session_version + 1 WHERE id = ?"
+        if self._update(change, (key, username, id)):
+            return True
+        if self.get(id) is None:
+            return False
+        raise UsernameTaken
+
+    def delete(self, id: str) -> bool:
+        return self._database.changes("DELETE FROM sessionware_users WHERE id = ?", (id,)) == 1
+
+    def _update(self, change: str, parameters: tuple[Any, ...]) -> bool:
+        """Whether an account was changed. A change that would give two accounts one key changes nothing."""
+        sql = f"UPDATE OR IGNORE sessionware_users SET {change}"  # noqa: S608  (all of it is written above)
+        return self._database.changes(sql, parameters) == 1
+
+
+def _user(rows: list[Any]) -> User | None:
+    if not rows:
+        return None
+    id, key, username, password_hash, session_version, is_active, data = rows[0]
+    return User(id, key, username, password_hash, session_version, bool(is_active), MappingProxyType(json.loads(data)))

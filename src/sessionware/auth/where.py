@@ -1,0 +1,33 @@
+"""Where something happens to an account: in a request, or at a site without one, as in a shell or a job."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .._types import Request
+from ..events import EventName
+from ..manager import SessionManager
+from ..session import Session, get_environ
+from .users.base import User
+
+
+class Where(NamedTuple):
+    """A site, and the request if there is one."""
+
+    manager: SessionManager
+    client_address: str | None = None
+
+    def emit(self, name: EventName, user: User | None = None, **fields: Any) -> None:
+        """Report what happened here, and to which account."""
+        if user is not None:
+            fields = {"user_id": user.id, "account": user.key, **fields}
+        self.manager._emit(name, client_address=self.client_address, **fields)
+
+
+def where_of(request: Request | SessionManager, environ_key: str) -> Where:
+    """The site, and the request's address. Raises `ConfigError` for a request without a session."""
+    if isinstance(request, SessionManager):
+        return Where(request)
+    environ = get_environ(request, environ_key)
+    session: Session = environ[environ_key]
+    return Where(session.manager, session.manager._client_address(environ))

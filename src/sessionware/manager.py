@@ -1,0 +1,388 @@
+"""SessionManager: what the sessions of a site share, and what can be done to them without a request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from ._checks import check_functions, check_settings, check_store
+from ._core.envelope import FORMAT_BYTE, Stored, open_record
+from ._core.lifetime import last_used_at, limits_of
+from ._core.lookup import Site
+from ._core.origins import Origins
+from ._core.records import CHANCE, MAX_BYTES, Chance, Records, prune_all
+from ._core.setup_warnings import SetupWarnings
+from ._core.tickets import CookieValue, Tickets, wire_name
+from ._core.transaction import Transaction
+from ._core.values import decode
+from ._seals import derive_keys, digests
+from ._types import Environ, WSGIApplication
+from .cookie import Cookie
+from .events import Event, EventName, Events
+from .keyring import Keyring
+from .opened import Opened
+from .session import ENVIRON_KEY, Session, is_under_way
+from .stores.base import Record, Store
+from .stores.memory import MemoryStore
+from .timeouts import Timeouts
+
+if TYPE_CHECKING:
+    from .middleware import SessionMiddleware  # it makes managers, so it cannot be imported here
+
+_PAGE = 1000
+
+
+class Account(Protocol):
+    """What identifies an account to the sessions: a `sessionware.auth.User`, or a class of your own."""
+
+    @property
+    def id(self) -> str:
+        """The account's own, never given to another one."""
+
+    @property
+    def username(self) -> str:
+        """The name to show."""
+
+    @property
+    def session_version(self) -> int:
+        """Goes up when all of the account's sessions must end."""
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """One place where somebody is logged in. Times are in seconds since the epoch."""
+
+    id: str
+    """The handle to end it by. Not a credential."""
+    authenticated_at: int
+    """When somebody logged in to it or, if nobody did, when it was created."""
+    last_used_at: int | None
+    """When it was last used, give or take a twentieth of its idle limit; None if it is remembered."""
+    expires_at: int
+    """When it ends if nobody uses it again."""
+    is_current: bool = False
+    """Whether it is the session of the current request."""
+
+
+def remote_address(environ: Mapping[str, Any]) -> str:
+    """The address that the connection came from, which behind a proxy is the proxy's."""
+    return str(environ.get("REMOTE_ADDR", ""))
+
+
+class SessionManager:
+    """Everything that a site's sessions share: the store, the secret, the limits, the events.
+
+    `SessionMiddleware` makes one, its `manager`. Make one yourself, with the same arguments, for a shell, a job, an
+    admin page or a test: it lists, ends and exports sessions without a request.
+
+    Args:
+        secret: Text of at least 32 characters, or several with the newest first, or a `Keyring`.
+        store: Where sessions live. Without one, they live in this process's memory, for trying things out.
+        cookie: The cookie's name and attributes.
+        timeouts: How long sessions live.
+        trusted_origins: Other sites whose forms may act in a session, such as `"https://partner.example"`.
+        cross_origin: `"isolate"` gives requests from other sites no session; `"allow"` lets all of them in.
+        max_bytes: The maximum size of one session's data, encoded.
+        on_event: Called with each `Event`.
+        client_address: Returns the client's address for an environ, for events. Behind a proxy, `REMOTE_ADDR` is the
+            proxy's, so pass a function that knows your proxy.
+        clock: Returns seconds since the epoch, as `time.time` does.
+
+    Raises:
+        ConfigError: An argument is wrong; the message says what to write instead.
+    """
+
+    def __init__(
+        self,
+        secret: str | bytes | Sequence[str | bytes] | Keyring,
+        store: Store | None = None,
+        *,
+        cookie: Cookie = Cookie(),
+        timeouts: Timeouts = Timeouts(),
+        trusted_origins: Iterable[str] = (),
+        cross_origin: Literal["isolate", "allow"] = "isolate",
+        max_bytes: int = MAX_BYTES,
+        on_event: Callable[[Event], None] | None = None,
+        client_address: Callable[[Environ], str] = remote_address,
+        clock: Callable[[], float] = time.time,
+        _chance: Chance = CHANCE,
+    ) -> None:
+        store = MemoryStore() if store is None else store
+        check_store(store)
+        check_settings(cookie=cookie, timeouts=timeouts, cross_origin=cross_origin, max_bytes=max_bytes)
+        check_functions(on_event=on_event, client_address=client_address, clock=clock)
+        keyring = secret if isinstance(secret, Keyring) else Keyring(secret)
+        events = Events(on_event, clock)
+        self._client_address = client_address
+        self._site = Site(
+            keys=derive_keys(
+                keyring._secrets,
+                secure_cookie=wire_name(cookie, secure=True),
+                plain_cookie=cookie.name,
+                record_format=FORMAT_BYTE,
+            ),
+            records=Records(store, events, max_bytes=max_bytes, clock=clock, chance=_chance),
+            tickets=Tickets(cookie),
+            origins=Origins(trusted_origins, allow_all=cross_origin == "allow"),
+            limits=limits_of(timeouts),
+            events=events,
+            warnings=SetupWarnings(
+                is_per_process=isinstance(store, MemoryStore), is_always_secure=cookie.secure is True
+            ),
+            clock=clock,
+            manager=self,
+        )
+
+    # Somebody's sessions
+
+    def of(
+        self, user: Account | None = None, *, user_id: str | None = None, username: str | None = None
+    ) -> list[SessionInfo]:
+        """Where somebody is logged in, the latest login first.
+
+        Args:
+            user: An account. Sessions from before its current `session_version` are over and are left out.
+            user_id: An account's id.
+            username: A name, for sessions that were logged in to without a `user_id`.
+
+        Raises:
+            StoreUnavailable: The store failed.
+            TypeError: Not exactly one of the three was given.
+        """
+        infos = [_info(stored) for stored in self._owned_by(user, user_id, username)]
+        return sorted(infos, key=lambda info: info.authenticated_at, reverse=True)
+
+    def end(self, id: str) -> bool:
+        """End one session, by its handle. False if it has already ended. Raises `StoreUnavailable`."""
+        return self._site.records.end(self._site.keys, _record_id(id))
+
+    def end_all(
+        self,
+        user: Account | None = None,
+        *,
+        user_id: str | None = None,
+        username: str | None = None,
+        before: int | None = None,
+        keep: str | None = None,
+    ) -> int:
+        """End somebody's sessions everywhere, and return how many there were.
+
+        A login that is under way at this moment may still be stored afterwards, unless the account's `session_version`
+        is raised first, as `Auth.logout(request, everywhere=True)` does.
+
+        Args:
+            user: An account.
+            user_id: An account's id.
+            username: A name, for sessions that were logged in to without a `user_id`.
+            before: End only sessions whose login is older than this, in seconds since the epoch.
+            keep: The handle of a session to leave alone.
+
+        Raises:
+            StoreUnavailable: The store failed; some of the sessions may have ended.
+            TypeError: Not exactly one of the first three was given.
+        """
+        kept = None if keep is None else _record_id(keep)
+        ended = 0
+        for stored in self._owned_by(user, user_id, username, every_version=True):
+            is_meant = before is None or stored.envelope.began_at < before
+            if is_meant and stored.record.id != kept:
+                ended += self._site.records.end(self._site.keys, stored.record.id)
+        return ended
+
+    def export(
+        self, user: Account | None = None, *, user_id: str | None = None, username: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Everything that sessions hold about somebody: one dict per session, with every header field and the data.
+
+        Args:
+            user: An account.
+            user_id: An account's id.
+            username: A name, for sessions that were logged in to without a `user_id`.
+
+        Raises:
+            StoreUnavailable: The store failed.
+            TypeError: Not exactly one of the three was given.
+        """
+        return [_exported(stored) for stored in self._owned_by(user, user_id, username, every_version=True)]
+
+    # All sessions
+
+    def stats(self, *, progress: Callable[[int], object] | None = None) -> dict[str, int]:
+        """Count the sessions, by reading all of them.
+
+        The counts are `live` sessions, how many of those are `logged_in`, `expired` ones not pruned yet, `tombstones`
+        of sessions that ended in the last minute, and the `bytes` of all their payloads. `progress` is called with the
+        number of records read so far. Raises `StoreUnavailable`.
+        """
+        counts = {"live": 0, "logged_in": 0, "expired": 0, "tombstones": 0, "bytes": 0}
+        now, read = self._site.now(), 0
+        for page in self._pages():
+            for record in page:
+                self._count(record, now, counts)
+            read += len(page)
+            if progress is not None:
+                progress(read)
+        return counts
+
+    def prune(self) -> int:
+        """Remove all expired sessions, in batches, and return how many. Raises `StoreUnavailable`.
+
+        You don't have to: about every hundredth new session removes up to a hundred expired ones.
+        """
+        return prune_all(self._site.records.store, self._site.now())
+
+    def ping(self) -> None:
+        """Ask the store for a record that it does not have. Raises `StoreUnavailable` if it does not answer."""
+        self._site.records.store.load(bytes(16), self._site.now())
+
+    # Requests
+
+    def wrap(self, app: WSGIApplication, *, environ_key: str = ENVIRON_KEY) -> SessionMiddleware:
+        """Wrap an application so that each of its requests has a session of this manager."""
+        from .middleware import SessionMiddleware
+
+        return SessionMiddleware._around(app, self, environ_key)
+
+    def open(
+        self, environ: Environ | None = None, *, cookie: str | None = None, environ_key: str = ENVIRON_KEY
+    ) -> Opened:
+        """Open the session of one request, for a framework that sends the response itself.
+
+        Pass an environ or, if there is none, the value of the cookie (None if the request had no cookie). A value alone
+        says nothing about origin, scheme and address, so requests from other sites are not recognised, and the value is
+        sealed for `Cookie.name`, without a prefix. Never pass a value that came in a URL or in another header.
+
+        Args:
+            environ: The request's WSGI environ. The session is put into it, where `get_session` finds it. If it already
+                has a session, you get that one, and there is nothing left for you to save or to send.
+            cookie: The value of the session's cookie.
+            environ_key: Where the session is kept in the environ.
+
+        Raises:
+            TypeError: Both were given, or something else.
+        """
+        if environ is not None and cookie is not None:
+            raise TypeError("open() takes an environ or cookie=…, not both")
+        if not isinstance(environ, (dict, type(None))) or not isinstance(cookie, (str, type(None))):
+            raise TypeError("open() takes a WSGI environ, which is a dict, or cookie=…, which is text")
+        if environ is None:
+            request = CookieValue(cookie)
+            return Opened(self._begin(request), request, is_under_way=False)
+        present = environ.get(environ_key)
+        if isinstance(present, Session) and is_under_way(present):
+            if present.manager is not self:
+                self._warn_of_second(environ_key)
+            return Opened(present, environ, is_under_way=True)
+        session = environ[environ_key] = self._begin(environ)
+        return Opened(session, environ, is_under_way=False)
+
+    def login_cookie(
+        self, user: Account | str, *, https: bool = False, data: Mapping[str, Any] | None = None
+    ) -> tuple[str, str]:
+        """Log somebody in to a new session, and return its cookie's name and value, for tests of your pages.
+
+        Args:
+            user: An account, or a name.
+            https: Whether the cookie is for pages served over https.
+            data: What the session should hold.
+
+        Raises:
+            SessionTooLarge: The data is larger than `max_bytes`.
+            StoreUnavailable: The store failed.
+            TypeError: A value cannot be stored.
+        """
+        environ: Environ = {"wsgi.url_scheme": "https" if https else "http"}
+        session = self._begin(environ)
+        if isinstance(user, str):
+            session.login(user)
+        else:
+            session.login(user.username, user_id=user.id, session_version=user.session_version)
+        session.update({} if data is None else data)
+        session._transaction.created_by = "login_cookie"
+        session.commit()
+        return self._site.tickets.name(environ), str(Opened(session, environ, is_under_way=True).cookie)
+
+    # What `Auth` needs
+
+    def _emit(self, name: EventName, **fields: Any) -> None:
+        """Report what happened to an account."""
+        self._site.events.emit(name, **fields)
+
+    def _account_digest(self, name: str) -> str:
+        """A pseudonym for a name that belongs to no account."""
+        return digests(self._site.keys.account, name.encode("utf-8", "surrogatepass"))[0].hex()[:32]
+
+    # Small steps
+
+    def _begin(self, request: Environ | CookieValue) -> Session:
+        return Session(Transaction(self._site, request))
+
+    def _warn_of_second(self, environ_key: str) -> None:
+        self._site.warnings.once(
+            "twice",
+            f"The application is wrapped in SessionMiddleware twice under {environ_key!r}; the inner one does "
+            "nothing. Remove one, or give it another environ_key and Cookie(name=...) for a second, separate session.",
+        )
+
+    def _owned_by(
+        self, user: Account | None, user_id: str | None, username: str | None, *, every_version: bool = False
+    ) -> list[Stored]:
+        if sum(given is not None for given in (user, user_id, username)) != 1:
+            raise TypeError("pass exactly one of these: a user, user_id=…, username=…")
+        if isinstance(user, str):
+            raise TypeError("a user is an account, such as a User; for a text write user_id=… or username=…")
+        if user is not None:
+            user_id = user.id
+        found = self._site.records.owned_by(self._site.keys, username, user_id)
+        if user is None or every_version:
+            return found
+        return [stored for stored in found if stored.envelope.session_version == user.session_version]
+
+    def _pages(self) -> Iterator[list[Record]]:
+        after: bytes | None = None
+        while page := self._site.records.store.scan(after, _PAGE):
+            yield page
+            after = page[-1].id
+
+    def _count(self, record: Record, now: int, counts: dict[str, int]) -> None:
+        counts["bytes"] += len(record.payload)
+        if record.expires_at <= now:
+            counts["expired"] += 1
+            return
+        opened = open_record(self._site.keys.record, record)
+        if isinstance(opened, Stored) and opened.envelope.is_tombstone:
+            counts["tombstones"] += 1
+        else:
+            counts["live"] += 1
+            counts["logged_in"] += record.owner is not None
+
+
+def _info(stored: Stored) -> SessionInfo:
+    record, envelope = stored.record, stored.envelope
+    used_at = last_used_at(record.expires_at, envelope.idle, envelope.began_at)
+    return SessionInfo(record.id.hex(), envelope.began_at, used_at, record.expires_at)
+
+
+def _exported(stored: Stored) -> dict[str, Any]:
+    """A session's header and data. The token's hash is left out: it says nothing about anybody."""
+    fields = stored.envelope._asdict()
+    data = fields.pop("data")
+    del fields["token_hash"]
+    return {
+        "id": stored.record.id.hex(),
+        "expires_at": stored.record.expires_at,
+        **fields,
+        "data": {key: decode(value) for key, value in data.items()},
+    }
+
+
+def _record_id(handle: str) -> bytes:
+    try:
+        id = bytes.fromhex(handle)
+    except (TypeError, ValueError):
+        id = b""
+    if len(id) != 16:
+        raise ValueError(f"a session's id must be 32 hexadecimal digits, not {handle!r}")
+    return id

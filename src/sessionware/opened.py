@@ -1,0 +1,75 @@
+"""A session for a framework that sends the response itself."""
+
+from __future__ import annotations
+
+from ._core.response import cookie_lines, with_session
+from ._core.tickets import CookieValue
+from ._types import Environ, Headers
+from .session import Session
+
+
+class Opened:
+    """A session that `SessionManager.open` has opened, and what to do with it at the end of the request.
+
+    Call `finish` before the response's headers go out, merge `headers` into them (or send `cookie`), and call `close`
+    after the body.
+    """
+
+    def __init__(self, session: Session, request: Environ | CookieValue, *, is_under_way: bool) -> None:
+        self._session = session
+        self._transaction = session._transaction
+        self._request = request  # kept here as well, because the transaction drops it at the end
+        self._is_under_way = is_under_way
+
+    @property
+    def session(self) -> Session:
+        """The session."""
+        return self._session
+
+    @property
+    def accessed(self) -> bool:
+        """Whether anybody has looked at the session, so that the response depends on the cookie."""
+        return self._transaction.accessed
+
+    @property
+    def modified(self) -> bool:
+        """Whether the session has changes, saved or not. Raises `TypeError` for a value that cannot be stored."""
+        return self._transaction.has_changes()
+
+    @property
+    def cookie(self) -> str | None:
+        """The value of the cookie that the browser should have now; after `session.commit()`, the new one."""
+        return self._transaction.cookie_value(self._request)
+
+    def headers(self, headers: Headers) -> Headers:
+        """The response's headers with `Set-Cookie`, `Vary` and `Cache-Control` merged in.
+
+        If only a cookie's value was opened, there is no `Set-Cookie` among them: sending `cookie` is up to you.
+        """
+        if self._is_under_way or not self._transaction.accessed:
+            return headers
+        return with_session(headers, cookie_lines(self._transaction, self._request))
+
+    def finish(self, *, failed: bool = False) -> None:
+        """Save before the response's headers go out. With `failed`, for a server error, drop what is not saved yet.
+
+        If it raises, what is not saved is dropped, and `cookie` and `headers` still give what must be sent: a new token
+        that was written is always sent. Raises `StoreUnavailable`, `SessionConflict`, `SessionTooLarge` and
+        `TypeError`.
+        """
+        if self._is_under_way:
+            return
+        try:
+            self._transaction.finish(failed=failed)
+        except BaseException:
+            # The response will say that it failed, so `close` must not try to save any of this again.
+            self._transaction.abandon("it could not be saved")
+            raise
+
+    def close(self, *, failed: bool = False) -> None:
+        """Save changes made after the headers went out, unless the body failed. Logs errors, and never raises.
+
+        What was loaded can still be read afterwards.
+        """
+        if not self._is_under_way:
+            self._transaction.close(failed=failed)

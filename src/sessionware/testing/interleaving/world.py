@@ -1,0 +1,154 @@
+"""What requests share, as one value (the records of a store and the accounts of a table), and where they wait for it.
+
+A `World` never changes. A call makes a new one from it, so that the checker can go back to any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from ...auth.users.base import User
+from ...errors import StoreUnavailable
+from ...stores.base import Record
+
+
+class Call(NamedTuple):
+    """One call to the store or to the table of accounts."""
+
+    name: str
+    arguments: tuple[Any, ...]
+
+
+FAILS = "the medium fails"
+"""The answer of a call that raises `StoreUnavailable`."""
+
+
+class Waits(BaseException):
+    """A request has reached a call that has no answer yet. Not an `Exception`, because no application may catch it."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+
+
+def _step(name: str) -> Any:
+    """A method that waits for its answer."""
+
+    def call(stage: Stage, *arguments: Any, **named: Any) -> Any:
+        return stage.answer(Call(name, (*arguments, *sorted(named.items()))))
+
+    return call
+
+
+class Stage:
+    """Store and table of accounts for a request that is run again and again. It answers as before, and then waits."""
+
+    create: Any = _step("create")
+    load: Any = _step("load")
+    replace: Any = _step("replace")
+    touch: Any = _step("touch")
+    delete: Any = _step("delete")
+    owned_by: Any = _step("owned_by")
+    scan: Any = _step("scan")
+    namespace: Any = _step("namespace")
+    find_by_key: Any = _step("find_by_key")
+    get: Any = _step("get")
+    add: Any = _step("add")
+    set_password: Any = _step("set_password")
+    set_active: Any = _step("set_active")
+    rename: Any = _step("rename")
+    put: Any = _step("put")
+
+    def __init__(self) -> None:
+        self._answers: list[Any] = []
+        self._waits: Waits | None = None
+
+    def rewind(self, answers: tuple[Any, ...]) -> None:
+        """Start again. These are the answers so far."""
+        self._answers, self._waits = list(answers), None
+
+    def prune(self, _now: int, _limit: int = 1000) -> int:
+        """Do nothing. Pruning happens at random, so it is not a step."""
+        return 0
+
+    def answer(self, call: Call) -> Any:
+        """The answer that this call got before. The first call without an answer raises `Waits`."""
+        if self._waits is not None:  # the middleware may try to clean up on the way out, but gets no further
+            raise self._waits
+        if not self._answers:
+            self._waits = Waits(call)
+            raise self._waits
+        answer = self._answers.pop(0)
+        if answer is FAILS:
+            raise StoreUnavailable(FAILS)
+        return list(answer) if type(answer) is tuple else answer  # kept as a tuple, because it is part of a key
+
+
+class World(NamedTuple):
+    """The records and the accounts at one moment."""
+
+    records: frozenset[Record] = frozenset()
+    users: frozenset[User] = frozenset()
+
+    def after(self, call: Call) -> tuple[Any, World]:
+        """The call's answer, and the world as it leaves it."""
+        tables = Tables(self)
+        answer = getattr(tables, call.name)(*call.arguments)
+        return answer, World(frozenset(tables.records.values()), frozenset(tables.users.values()))
+
+
+class Tables:
+    """The two contracts, `Store` and `Users`, in their simplest form and as far as requests use them."""
+
+    def __init__(self, world: World) -> None:
+        self.records: dict[bytes, Record] = {record.id: record for record in world.records}
+        self.users: dict[str, User] = {user.id: user for user in world.users}
+
+    def create(self, record: Record) -> bool:
+        return self.records.setdefault(record.id, record) is record
+
+    def load(self, id: bytes, now: int) -> Record | None:
+        record = self.records.get(id)
+        return record if record is not None and record.expires_at > now else None
+
+    def replace(self, record: Record) -> bool:
+        old = self.records.get(record.id)
+        if old is None or old.version != record.version - 1:
+            return False
+        self.records[record.id] = record
+        return True
+
+    def touch(self, id: bytes, version: int, expires_at: int) -> None:
+        old = self.records.get(id)
+        if old is not None and old.version == version and old.expires_at < expires_at:
+            self.records[id] = old._replace(expires_at=expires_at)
+
+    def delete(self, id: bytes) -> bool:
+        return self.records.pop(id, None) is not None
+
+    def owned_by(self, owner: bytes, now: int) -> tuple[Record, ...]:
+        found = (record for record in self.records.values() if record.owner == owner and record.expires_at > now)
+        return tuple(sorted(found))
+
+    def get(self, id: str) -> User | None:
+        return self.users.get(id)
+
+    def put(self, user: User) -> None:
+        """Add an account, as it is."""
+        self.users[user.id] = user
+
+    def set_password(self, id: str, password_hash: str | None, *options: tuple[str, Any]) -> bool:
+        user, wanted = self.users.get(id), dict(options)
+        if user is None or user.password_hash != wanted["expect"]:
+            return False
+        self.users[id] = replace(
+            user, password_hash=password_hash, session_version=user.session_version + wanted["ends_sessions"]
+        )
+        return True
+
+    def set_active(self, id: str, is_active: bool) -> bool:
+        user = self.users.get(id)
+        if user is None:
+            return False
+        self.users[id] = replace(user, is_active=is_active, session_version=user.session_version + (not is_active))
+        return True

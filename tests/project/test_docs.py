@@ -1,0 +1,111 @@
+"""The pages tell the truth: their Python runs, the files they show are the files there are, their links lead somewhere.
+
+A `python` block is run, after those before it on the same page and in the same namespace, in an empty directory. What
+a reader has before opening the page is there: `app`, some WSGI application, and SESSION_SECRET in the environment. A
+block that cannot run here has `<!-- not run: why -->` on the line before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import dev
+from tests.project.pages import blocks
+from tests.support.fixed import SECRET
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+
+LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
+
+each_page = pytest.mark.parametrize("page", dev.pages(), ids=lambda page: str(page.relative_to(dev.ROOT)))
+
+
+def run(page: Path, namespace: dict[str, object]) -> None:
+    for block in blocks(page.read_text(encoding="utf-8")):
+        if block.not_run is None:
+            # Empty lines in front, so that a traceback shows the page's own line.
+            exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec"), namespace)
+
+
+def hello(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello"]
+
+
+@each_page
+def test_the_python_on_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reader copies works."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SESSION_SECRET", SECRET)
+
+    run(page, {"__name__": page.stem, "app": hello})
+
+
+@each_page
+def test_what_is_not_run_says_why(page: Path) -> None:
+    """Leaving a block out needs a reason that a reader of the page's source can judge."""
+    without_reason = [block.line for block in blocks(page.read_text(encoding="utf-8")) if block.not_run == ""]
+
+    assert without_reason == []
+
+
+@each_page
+def test_included_files_are_up_to_date(page: Path) -> None:
+    """A file shown on a page is shown as it is."""
+    text = page.read_text(encoding="utf-8")
+
+    assert len(dev.INCLUDE.findall(text)) == len(re.findall(r"^ *<!-- include", text, re.MULTILINE)), (
+        "an include mark looks like <!-- include: examples/minimal.py -->, at the line's start, before a fenced block"
+    )
+    assert dev.with_includes(text) == text, "run `python3 dev.py docs`"
+
+
+@each_page
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    """A relative link names a file that is there."""
+    targets = [match["target"] for match in LINK.finditer(page.read_text(encoding="utf-8"))]
+    files = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]
+
+    assert [file for file in files if not (page.parent / file).exists()] == []
+
+
+def test_blocks_of_a_page_share_a_namespace_and_fail_at_their_own_line(tmp_path: Path) -> None:
+    """A block sees what earlier ones made; one that fails is reported where it stands on the page."""
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n```python\nx = 1\n```\n\n- item\n\n  ```python\n  assert x == 2\n  ```\n")
+
+    with pytest.raises(AssertionError) as failed:
+        run(page, {})
+
+    assert (str(failed.traceback[-1].path), failed.traceback[-1].lineno + 1) == (str(page), 10)
+
+
+def test_a_block_marked_as_not_run_is_left_out(tmp_path: Path) -> None:
+    """The mark works also beside an include mark, and other languages are never run."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- include: examples/x.py -->\n<!-- not run: serves for ever -->\n```python\n1 / 0\n```\n"
+        "```console\n$ python -c 1/0\n```\n"
+    )
+
+    run(page, {})
+    assert [block.not_run for block in blocks(page.read_text())] == ["serves for ever"]
+
+
+def test_refreshing_replaces_what_is_included(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the block that follows the mark is replaced, byte for byte, even if it was empty."""
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    page = tmp_path / "README.md"
+    other = "\n```python\nb\n```\n"
+    page.write_text("<!-- include: a.py -->\n```python\n```\n" + other)
+    (tmp_path / "a.py").write_text("print('a')\n")
+
+    dev.refresh_includes()
+
+    assert page.read_text() == "<!-- include: a.py -->\n```python\nprint('a')\n```\n" + other

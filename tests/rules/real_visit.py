@@ -1,0 +1,124 @@
+"""One request to a real middleware, with the acts of `model_browser.Visit`, so that a test can do everything twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+
+from sessionware import SessionMiddleware, get_session
+from tests.rules.model_browser import SHELF, Sight, empty_of, value_of
+
+
+class Body:
+    """A body that starts its response when it is asked for the first chunk, so that a test may act before and after."""
+
+    status = "200 OK"
+    raises = False
+
+    def __init__(self, start_response: Any) -> None:
+        self._start_response = start_response
+        self._has_started = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self.raises:
+            raise ZeroDivisionError
+        if not self._has_started:
+            self._start_response(self.status, [("Content-Type", "text/plain")])
+            self._has_started = True
+        return b"chunk"
+
+
+def application(environ: dict[str, Any], start_response: Any) -> Body:
+    body = environ["test.body"] = Body(start_response)
+    return body
+
+
+class RealVisit:
+    """One request to a middleware around `application`, in as many steps as one likes."""
+
+    def __init__(self, middleware: SessionMiddleware, cookie: str | None, *, from_elsewhere: bool = False) -> None:
+        environ: dict[str, Any] = {}
+        setup_testing_defaults(environ)
+        if cookie is not None:
+            environ["HTTP_COOKIE"] = f"sid={cookie}"
+        if from_elsewhere:
+            environ.update(REQUEST_METHOD="POST", HTTP_SEC_FETCH_SITE="cross-site")
+        self.headers: list[tuple[str, str]] = []
+        self._stream: Any = middleware(environ, self._start)
+        self._body: Body = environ["test.body"]
+        self.session = get_session(environ)
+
+    def _start(self, status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Callable[[bytes], object]:
+        self.headers.extend(headers)
+        return len  # for `write()`, which nobody calls here
+
+    def answers(self, *, failed: bool = False) -> list[str]:
+        """Let the headers go out; the Set-Cookie among them."""
+        self._body.status = "500 Internal Server Error" if failed else "200 OK"
+        next(self._stream)
+        return [value for name, value in self.headers if name == "Set-Cookie"]
+
+    def breaks(self) -> None:
+        """Let the application raise."""
+        self._body.raises = True
+        try:
+            next(self._stream)
+        except ZeroDivisionError:
+            self.closes()
+
+    def closes(self) -> None:
+        self._stream.close()
+
+    def sees(self) -> Sight:
+        session = self.session
+        data = session.copy()
+        if SHELF in data:
+            data[SHELF] = [message for _, message in data[SHELF]]
+        return Sight(data, session.username, session.authenticated_at, session.created_at, session.expires_at)
+
+    def puts(self, key: str, item: str) -> None:
+        self.session[key] = value_of(key, item)
+
+    def puts_again(self, key: str) -> None:
+        if key in self.session:
+            self.session[key] = self.session[key] + empty_of(key)
+
+    def takes_out(self, key: str) -> None:
+        self.session.pop(key, None)
+
+    def adds(self, key: str, item: str) -> None:
+        self.session.modify(key, lambda value: value + value_of(key, item), default=empty_of(key))
+
+    def adds_inside(self, key: str, item: str) -> None:
+        self.session.setdefault(key, []).append(item)
+
+    def empties(self) -> None:
+        self.session.clear()
+
+    def leaves_message(self, message: str) -> None:
+        self.session.flash(message)
+
+    def takes_messages(self) -> list[str]:
+        return self.session.pop_flash()
+
+    def makes_form(self) -> None:
+        assert self.session.csrf_token
+
+    def logs_in(self, name: str) -> None:
+        self.session.username = name
+
+    def changes_cookie(self) -> None:
+        self.session.renew_token()
+
+    def asks_to_stay(self, seconds: int) -> None:
+        self.session.remember(seconds)
+
+    def logs_out(self) -> None:
+        self.session.username = None
+
+    def saves(self) -> None:
+        self.session.commit()

@@ -1,0 +1,149 @@
+"""Overlapping requests, in every order: the promises hold, each rule is needed, and the checker can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import comb
+from typing import Any
+
+import pytest
+
+from sessionware import get_session
+from sessionware.testing import SCENARIOS, Request, Scenario, explore
+from sessionware.testing.interleaving.ending import Ending
+from tests.rules import interleavings
+from tests.rules.without_rules import MISSING, SIMPLER, Without
+
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_promise_holds_in_every_order(scenario: Scenario) -> None:
+    """No order breaks the scenario's promise, and the page says how many there are."""
+    verdict = explore(scenario)
+
+    assert verdict.bad == 0, f"{scenario.promise} Not so after: {'; '.join(verdict.example)}"
+    assert verdict.orders >= 10
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("missing", MISSING, ids=str)
+def test_each_rule_is_needed(missing: Without) -> None:
+    """With this rule taken out, some order of this scenario goes wrong; the page shows how many."""
+    with missing.policy():
+        verdict = explore(BY_NAME[missing.scenario])
+
+    assert 0 < verdict.bad <= verdict.orders
+    row = f"| {missing} | {verdict.bad} of {verdict.orders} |"
+    assert row in interleavings.PAGE.read_text(encoding="utf-8"), "run: python3 dev.py docs"
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("name", SIMPLER)
+def test_simpler_policies_break_promises(name: str) -> None:
+    """What other libraries do goes wrong in one of these."""
+    with SIMPLER[name]():
+        verdicts = [explore(BY_NAME[scenario]) for scenario in ("login and write", "two counters")]
+
+    assert any(verdict.bad for verdict in verdicts)
+
+
+def test_page_shows_every_scenario() -> None:
+    """The table has today's scenarios and numbers of orders."""
+    page = interleavings.PAGE.read_text(encoding="utf-8")
+
+    for name, verdicts in interleavings.grouped([explore(scenario) for scenario in SCENARIOS]).items():
+        assert f"| {name} | {interleavings.orders(verdicts)} | 0 |" in page, "run: python3 dev.py docs"
+
+
+def test_rules_are_all_taken_out() -> None:
+    """Each of the thirteen rules has its turn."""
+    assert {missing.rule for missing in MISSING} == set(range(1, 14))
+
+
+def visits(count: int, holds: Callable[..., Any] = lambda ending: True) -> Scenario:
+    """First visits, each of four steps: sent, create, first byte out, arrives."""
+    requests = tuple(
+        Request(f"visit {number}", lambda environ: get_session(environ).update(n=1), has_own_browser=True)
+        for number in range(count)
+    )
+    return Scenario("visits", "", requests, holds)
+
+
+def test_every_order_is_counted_once() -> None:
+    """Requests of three steps that do not meet have as many orders as there are ways to mix them."""
+    assert explore(visits(1)).orders == 1
+    assert explore(visits(2)).orders == comb(6, 3)
+    assert explore(visits(3)).orders == comb(9, 3) * comb(6, 3)
+
+
+def test_bad_orders_are_counted_and_shown() -> None:
+    """An order that breaks the promise is counted, and the first of them is told step by step."""
+    verdict = explore(visits(2, holds=lambda ending: ending.arrived_last == "visit 1"))
+
+    assert (verdict.orders, verdict.bad) == (20, 10)
+    assert verdict.example[-1] == "visit 0: arrives"
+    assert sorted(verdict.example) == [
+        f"visit {number}: {step}" for number in range(2) for step in ("arrives", "create", "sent")
+    ]
+
+
+def test_failures_come_at_every_call_and_after_it() -> None:
+    """One call that fails: at any of the calls, before its work or after it, or at none."""
+    scenario = Scenario("one", "", visits(1).requests, lambda ending: True, failures=1)
+
+    statuses: list[int] = []
+
+    def noted(ending: Ending) -> bool:
+        statuses.append(ending.reply("visit 0").status)
+        return True
+
+    explore(Scenario("one", "", scenario.requests, noted, failures=1))
+
+    assert explore(scenario).orders == 3
+    assert sorted(statuses) == [200, 503, 503]
+
+
+def test_what_an_application_catches_is_not_the_checker() -> None:
+    """A view that catches every exception still waits at its calls."""
+
+    def careless(environ: dict[str, Any]) -> Any:
+        try:
+            return get_session(environ).get("n")
+        except Exception:
+            return "caught"
+
+    before = (Request("begin", lambda environ: get_session(environ).update(n=1)),)
+    scenario = Scenario("careless", "", (Request("read", careless),), lambda end: end.reply("read").result == 1, before)
+
+    assert explore(scenario).bad == 0
+
+
+def test_mistake_in_a_view_is_not_taken_for_a_good_order() -> None:
+    """What a view raises rises, unless it is one of sessionware's own errors, for which a server answers 500."""
+    with pytest.raises(ZeroDivisionError):
+        explore(Scenario("mistake", "", (Request("view", lambda environ: 1 / 0),), lambda end: True))
+
+    late = Request("late", lambda environ: None, late=lambda environ: get_session(environ).invalidate())
+    scenario = Scenario("too late", "", (late,), lambda end: end.reply("late").status == 200)
+    assert explore(scenario).bad == 0
+
+
+def test_names_are_handles() -> None:
+    """Two requests of one name, and a name that no request has, are mistakes that are told."""
+    visit = visits(1).requests[0]
+    with pytest.raises(ValueError, match="same name: visit 0, visit 0"):
+        Scenario("twins", "", (visit, visit), lambda end: True)
+    with pytest.raises(ValueError, match="no request is called 'visit 7'; there are visit 0"):
+        explore(Scenario("typo", "", (visit,), lambda end: end.reply("visit 7").status == 200))
+
+
+def test_command_prints_every_scenario(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m sessionware.testing` runs them all and says that nothing is bad."""
+    from sessionware.testing.__main__ import main
+
+    assert main() == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(SCENARIOS) + 1
+    assert all(line.endswith(" orders, 0 bad") for line in lines)

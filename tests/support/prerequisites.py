@@ -1,0 +1,74 @@
+"""Programs that some tests need and not every machine has.
+
+A test that needs one calls `require`. Where it is missing the test is skipped, with a line that says how to get it.
+If the environment variable SESSIONWARE_TEST_REQUIRE names it (several: with commas; every one: "all"), the test fails
+instead, so that a machine set up to run everything cannot quietly run less.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+DEMAND = "SESSIONWARE_TEST_REQUIRE"
+
+
+def require(name: str) -> str:
+    """The path of a program; without it the test is skipped, or fails if it was demanded."""
+    find, advice = _PREREQUISITES[name]
+    demanded = name in _demanded()
+    found = find()
+    if found is not None:
+        return found
+    if demanded:
+        pytest.fail(f"{DEMAND} demands {name}, which is not here: {advice}", pytrace=False)
+    pytest.skip(f"no {name} here: {advice}", allow_module_level=True)
+
+
+def _demanded() -> set[str]:
+    names = {name.strip() for name in os.environ.get(DEMAND, "").split(",")} - {""}
+    if "all" in names:
+        return set(_PREREQUISITES)
+    if unknown := names - set(_PREREQUISITES):
+        known = ", ".join(_PREREQUISITES)
+        raise pytest.UsageError(f"{DEMAND} names {', '.join(sorted(unknown))}: write all, or some of {known}")
+    return names
+
+
+def _chromium() -> str | None:
+    told = os.environ.get("SESSIONWARE_TEST_CHROMIUM")
+    names = [told] if told else ["chromium", "chromium-browser", "google-chrome"]
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def _nginx() -> str | None:
+    """Distributions put it where only root's PATH leads."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+
+
+@cache
+def _pyright() -> str | None:
+    """Beside this Python, and able to start: the package from PyPI fetches the program itself at its first start."""
+    program = shutil.which("pyright", path=str(Path(sys.executable).parent))
+    if program is None:
+        return None
+    try:
+        started = subprocess.run([program, "--version"], capture_output=True, timeout=120)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return program if started.returncode == 0 else None
+
+
+_PREREQUISITES: dict[str, tuple[Callable[[], str | None], str]] = {
+    "chromium": (_chromium, "apt-get install chromium, or set SESSIONWARE_TEST_CHROMIUM to the path of one"),
+    "nginx": (_nginx, "apt-get install nginx"),
+    "pyright": (_pyright, "run `pyright --version` once with a network, so that it can fetch what it consists of"),
+    "strace": (lambda: shutil.which("strace"), "apt-get install strace"),
+}

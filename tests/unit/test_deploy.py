@@ -1,0 +1,215 @@
+"""Settings as text: `SessionMiddleware.from_environ`, and Paste Deploy's ini files."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+from webtest import TestApp
+
+from sessionware import ConfigError, SessionMiddleware, get_session
+from tests.support.fixed import SECRET
+
+
+def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    count = get_session(environ).modify("n", lambda n: n + 1, default=0)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(count).encode()]
+
+
+def paste(**settings: str) -> SessionMiddleware:
+    """What `use = egg:sessionware` makes of a section."""
+    (entry,) = entry_points(group="paste.filter_app_factory", name="main")
+    middleware: SessionMiddleware = entry.load()(app, {"debug": "true", "here": "/etc"}, **settings)
+    return middleware
+
+
+def test_secret_alone_is_enough() -> None:
+    """Sessions are in memory then, as without a store in code."""
+    browser = TestApp(SessionMiddleware.from_environ(app, {"SESSIONWARE_SECRET": SECRET, "HOME": "/root"}))
+
+    assert [browser.get("/").text, browser.get("/").text] == ["1", "2"]
+
+
+def test_the_process_says_it_by_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no variables are passed, those of the process count."""
+    monkeypatch.setenv("SESSIONWARE_SECRET", SECRET)
+    monkeypatch.setenv("SESSIONWARE_COOKIE_NAME", "shop")
+
+    assert TestApp(SessionMiddleware.from_environ(app)).get("/").headers["Set-Cookie"].startswith("shop=")
+
+
+def test_every_variable_has_its_effect(tmp_path: Path) -> None:
+    """Seen in what the browser gets, and in what is stored."""
+    middleware = SessionMiddleware.from_environ(
+        app,
+        {
+            "SESSIONWARE_SECRET": SECRET,
+            "SESSIONWARE_STORE": f"sqlite:///{tmp_path}/sessions.db",
+            "SESSIONWARE_TRUSTED_ORIGINS": "https://one.example https://two.example",
+            "SESSIONWARE_COOKIE_NAME": "shop",
+            "SESSIONWARE_COOKIE_DOMAIN": "shop.example",
+            "SESSIONWARE_COOKIE_PATH": "/cart",
+            "SESSIONWARE_COOKIE_SECURE": "true",
+            "SESSIONWARE_COOKIE_SAMESITE": "Strict",
+            "SESSIONWARE_TIMEOUT_IDLE": "60",
+            "SESSIONWARE_TIMEOUT_LIFETIME": "120",
+            "SESSIONWARE_TIMEOUT_REMEMBER": "180",
+            "SESSIONWARE_TIMEOUT_ANONYMOUS": "240",
+        },
+    )
+    trusted = {"Origin": "https://two.example", "Sec-Fetch-Site": "cross-site"}
+    line = TestApp(middleware).post("/", headers=trusted).headers["Set-Cookie"]
+    middleware.manager.login_cookie("ada")
+
+    assert line.startswith("__Secure-shop=")
+    assert line.endswith("; Path=/cart; HttpOnly; SameSite=Strict; Secure; Domain=shop.example")
+    assert (tmp_path / "sessions.db").exists()
+    assert [
+        (session["idle"], session["deadline"] - session["authenticated_at"])
+        for session in middleware.manager.export(username="ada")
+    ] == [(60, 120)]
+
+
+@pytest.mark.parametrize(("text", "secure"), [("true", True), ("false", False), ("TRUE", True), ("auto", False)])
+def test_secure_is_a_word(text: str, secure: bool) -> None:
+    """True, false in any case, or auto."""
+    variables = {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_COOKIE_SECURE": text}
+    line = TestApp(SessionMiddleware.from_environ(app, variables)).get("/").headers["Set-Cookie"]
+
+    assert ("; Secure" in line) is secure
+
+
+def test_secret_file_has_one_a_line_and_the_newest_first(tmp_path: Path) -> None:
+    """As systemd and Kubernetes mount them; white space around a line does not count."""
+    file = tmp_path / "secrets"
+    file.write_text(f"{SECRET[::-1]}  \n\n{SECRET}\n")
+    store = f"sqlite:///{tmp_path}/sessions.db"
+    browser = TestApp(SessionMiddleware.from_environ(app, {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STORE": store}))
+    browser.get("/")
+    browser.app = SessionMiddleware.from_environ(
+        app, {"SESSIONWARE_SECRET_FILE": str(file), "SESSIONWARE_STORE": store}
+    )
+    rotated = browser.get("/")
+
+    assert (rotated.text, "Set-Cookie" in rotated.headers) == ("2", True)
+
+
+@pytest.mark.parametrize(
+    ("variables", "text"),
+    [
+        ({}, "Set either SESSIONWARE_SECRET or SESSIONWARE_SECRET_FILE"),
+        ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_SECRET_FILE": "x"}, "Set either"),
+        ({"SESSIONWARE_SECRET": "short"}, "the secret has 5 characters"),
+        (
+            {"SESSIONWARE_SECRET_FILE": "/nowhere/secret"},
+            "SECRET_FILE: the file cannot be read \\(No such file",
+        ),
+        (
+            {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STROE": "memory://"},
+            "SESSIONWARE_STROE: there is no such setting",
+        ),
+        ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STORE": "redis://x"}, "does not name a store"),
+        ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_COOKIE_SECURE": "yes"}, "Cookie\\(secure='yes'\\)"),
+        ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_COOKIE_SAMESITE": "lax"}, "Cookie\\(samesite='lax'\\)"),
+        ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_TIMEOUT_IDLE": "1h"}, "SESSIONWARE_TIMEOUT_IDLE='1h': write a"),
+        ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_TIMEOUT_IDLE": "-5"}, "whole number of seconds"),
+        ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_TIMEOUT_IDLE": "0"}, "1 or more"),
+        ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_TRUSTED_ORIGINS": "partner"}, "'partner' is not an origin"),
+    ],
+)
+def test_wrong_variable_fails_at_the_start(variables: dict[str, str], text: str) -> None:
+    """And is named as the operator wrote it."""
+    with pytest.raises(ConfigError, match=text):
+        SessionMiddleware.from_environ(app, variables)
+
+
+@pytest.mark.parametrize("content", [b"\xff" + SECRET.encode(), SECRET.encode("utf-16"), SECRET.encode("utf-16-le")])
+def test_file_that_is_no_text_gives_nothing_away(tmp_path: Path, content: bytes) -> None:
+    """Neither in the error nor in what caused it: reporters record both."""
+    file = tmp_path / "secret"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match="UTF-8") as refused:
+        SessionMiddleware.from_environ(app, {"SESSIONWARE_SECRET_FILE": str(file)})
+
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+def test_secret_is_the_same_in_a_variable_and_in_a_file(tmp_path: Path) -> None:
+    """Also from an editor that puts a byte order mark in front."""
+    file, store = tmp_path / "secret", f"sqlite:///{tmp_path}/sessions.db"
+    file.write_bytes(b"\xef\xbb\xbf" + SECRET.encode() + b"\r\n")
+    browser = TestApp(
+        SessionMiddleware.from_environ(app, {"SESSIONWARE_SECRET": f" {SECRET}\n", "SESSIONWARE_STORE": store})
+    )
+    browser.get("/")
+    browser.app = SessionMiddleware.from_environ(
+        app, {"SESSIONWARE_SECRET_FILE": str(file), "SESSIONWARE_STORE": store}
+    )
+
+    assert browser.get("/").text == "2"
+
+
+def test_nothing_is_made_before_all_is_understood(tmp_path: Path) -> None:
+    """A misspelt name leaves no database behind."""
+    file = tmp_path / "typo.db"
+    with pytest.raises(ConfigError, match="SESSIONWARE_TIMEOUT_IDEL"):
+        SessionMiddleware.from_environ(
+            app,
+            {
+                "SESSIONWARE_SECRET": SECRET,
+                "SESSIONWARE_STORE": f"sqlite:///{file}",
+                "SESSIONWARE_TIMEOUT_IDEL": "5",
+            },
+        )
+
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"SESSIONWARE_SECRET_FILE": "/tmp/a\0b"},
+        {"SESSIONWARE_SECRET": SECRET + "\udcff"},
+        {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STORE": "sqlite://[x/a"},
+        {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STORE": "file:///tmp/a%00b"},
+        {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_TIMEOUT_IDLE": "9" * 5000},
+        {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_TIMEOUT_IDLE": "9" * 12},
+        {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_Timeout_Idle": "5"},
+    ],
+)
+def test_odd_text_is_a_clear_error(variables: dict[str, str]) -> None:
+    """Not one of Python's own, at the start or at the first request."""
+    with pytest.raises(ConfigError):
+        SessionMiddleware.from_environ(app, variables)
+
+
+def test_password_in_a_url_is_not_shown() -> None:
+    """A store that this release does not know may have one."""
+    with pytest.raises(ConfigError) as refused:
+        SessionMiddleware.from_environ(
+            app, {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STORE": "redis://:hunter2@db/0"}
+        )
+
+    assert "hunter2" not in str(refused.value)
+
+
+def test_variables_of_our_tests_are_not_settings() -> None:
+    """An application may be tested where they are set."""
+    SessionMiddleware.from_environ(app, {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_TEST_REQUIRE": "all"})
+
+
+def test_paste_deploy_takes_the_same_names_without_the_prefix(tmp_path: Path) -> None:
+    """In lower case. What an ini file says for everybody (`[DEFAULT]`) is not ours to understand."""
+    middleware = paste(secret=SECRET, store=f"sqlite:///{tmp_path}/sessions.db", cookie_name="shop", timeout_idle="60")
+
+    assert TestApp(middleware).get("/").headers["Set-Cookie"].startswith("shop=")
+
+
+def test_paste_deploy_says_what_it_does_not_know() -> None:
+    """By the name in the ini file."""
+    with pytest.raises(ConfigError, match=r"^cookie_nmae: there is no such setting\. The settings are secret, "):
+        paste(secret=SECRET, cookie_nmae="shop")

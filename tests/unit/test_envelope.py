@@ -1,0 +1,304 @@
+"""At rest: what is in the store is worthless without the secret, and opens only in its own record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sessionware import MemoryStore, Record, Session
+from sessionware._core import records as records_module
+from sessionware._core.envelope import Envelope, Stored, Unreadable, open_record, seal_envelope
+from sessionware._core.values import encode
+from sessionware._seals import TaggedSealer
+from tests.support.fixed import SECRET, Clock
+from tests.support.kit import SessionSite, SiteBrowser
+
+NEW = "another secret, that is long enough too"
+
+
+@pytest.fixture
+def site(clock: Clock) -> SessionSite:
+    return SessionSite(clock=clock)
+
+
+@pytest.fixture
+def browser(site: SessionSite) -> SiteBrowser:
+    browser = site.browser()
+    browser.visit(lambda session: (session.update(n=1), session.login("ada", user_id="7")))
+    return browser
+
+
+def change(site: SessionSite, **fields: bytes | int | None) -> None:
+    """Write other things into the one record, as somebody with access to the database could."""
+    record = site.store.records[0]
+    site.store.behind.delete(record.id)
+    site.store.behind.create(record._replace(**fields))
+
+
+def test_record_shows_nothing(site: SessionSite, browser: SiteBrowser) -> None:
+    """Neither values nor names, neither the token nor anything of the cookie."""
+    browser.visit(lambda session: session.update(pin="4711-4711-4711"))
+    record = site.store.records[0]
+    stored = record.id + record.owner + record.payload
+
+    assert b"4711" not in stored
+    assert b"ada" not in stored
+    assert browser.cookies["sid"].encode()[:12] not in stored
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda payload: payload[:-1],
+        lambda payload: payload[:20],
+        lambda payload: payload[:-1] + bytes([payload[-1] ^ 1]),
+        lambda payload: b"\x01" + payload[1:5],
+        lambda payload: b"",
+        lambda payload: b"\x00" + payload[1:],
+    ],
+)
+def test_damaged_record_is_told_deleted_and_no_session(
+    site: SessionSite, browser: SiteBrowser, damage: Callable[..., Any]
+) -> None:
+    """The visitor starts afresh, with a new id; nobody gets an error page for ever."""
+    id = site.store.records[0].id
+    change(site, payload=damage(site.store.records[0].payload))
+
+    assert browser.visit(lambda session: (session.username, session.copy())).result == (None, {})
+    assert site.store.records == []
+    browser.visit(lambda session: session.update(n=2))
+    assert site.told("record.corrupt")
+    assert [record.id == id for record in site.store.records] == [False]
+
+
+@pytest.mark.parametrize("content", ["nonsense", [1, 2, 3], {}, None])
+def test_record_that_opens_onto_something_else_is_told_and_deleted(
+    site: SessionSite, browser: SiteBrowser, content: dict[str, Any] | list[int] | str | None
+) -> None:
+    """Sealed by the right secret, for this record, and yet not a session: as corrupt as any other."""
+    record = site.store.records[0]
+    context = b"\x01" + record.id + record.version.to_bytes(8, "big") + record.owner
+    change(site, payload=site.middleware._site.keys.record.seal(encode(content), context))
+
+    assert browser.visit(lambda session: session.username).result is None
+    assert site.store.records == []
+    assert site.told("record.corrupt")
+
+
+def test_corrupt_record_that_cannot_be_deleted_is_no_outage(site: SessionSite, browser: SiteBrowser) -> None:
+    """It is in nobody's way."""
+    change(site, payload=b"\x01")
+    site.store.broken.add("delete")
+
+    assert browser.visit(lambda session: session.username).response.status_int == 200
+
+
+@pytest.mark.parametrize("fields", [{"owner": b"x" * 16}, {"owner": None}, {"version": 1}])
+def test_record_with_swapped_owner_or_version_does_not_open(
+    site: SessionSite, browser: SiteBrowser, fields: dict[str, Any]
+) -> None:
+    """What the store could change is authenticated with the rest."""
+    browser.visit(lambda session: session.update(n=2))
+    change(site, **fields)
+
+    assert browser.visit(lambda session: session.username).result is None
+    assert site.told("record.corrupt")
+
+
+def test_record_copied_onto_another_id_does_not_open(site: SessionSite, browser: SiteBrowser) -> None:
+    """Nobody gets into an account by copying its row over their own."""
+    eve = site.browser()
+    eve.visit(lambda session: session.update(n=1))
+    ada, own = sorted(site.store.records, key=lambda record: record.owner is None)
+    site.store.behind.delete(own.id)
+    site.store.behind.create(ada._replace(id=own.id))
+
+    assert eve.visit(lambda session: session.username).result is None
+    assert site.told("record.corrupt")
+
+
+@pytest.mark.parametrize("prefix", [b"\x02", b"\xff"])
+def test_newer_format_is_left_alone(site: SessionSite, browser: SiteBrowser, prefix: bytes) -> None:
+    """An older server in a rolling deploy must not log out whom a newer one let in."""
+    change(site, payload=prefix + site.store.records[0].payload[1:])
+
+    assert browser.visit(lambda session: session.username).result is None
+    assert len(site.store.records) == 1
+    assert site.told("record.unknown_key")
+
+
+def test_record_sealed_by_an_unknown_secret_is_left_alone(clock: Clock) -> None:
+    """The same for a server that does not have the new secret yet."""
+    store = MemoryStore()
+    both, old = SessionSite(store, clock, secret=[SECRET, NEW]), SessionSite(store, clock)
+    browser = both.browser()
+    browser.visit(lambda session: session.update(n=1))
+    newest = SessionSite(store, clock, secret=[NEW, SECRET])
+    SiteBrowser(newest, browser.client.cookiejar).visit(lambda session: session.update(n=2))
+
+    assert SiteBrowser(old, browser.client.cookiejar).read() == {}
+    assert len(store.scan()) == 1
+    assert old.told("record.unknown_key")
+    assert SiteBrowser(newest, browser.client.cookiejar).read() == {"n": 2}
+
+
+def test_secret_is_rotated_in_three_deploys_without_logging_anyone_out(clock: Clock) -> None:
+    """Cookie and record are sealed anew when a reader comes by, so that the old secret can be dropped."""
+    store = MemoryStore()
+    deploys = [SessionSite(store, clock, secret=secret) for secret in (SECRET, [SECRET, NEW], [NEW, SECRET], NEW)]
+    browser = deploys[0].browser()
+    browser.visit(lambda session: (session.update(n=1), setattr(session, "username", "ada")))
+    seen = []
+    for deploy in deploys:
+        browser = SiteBrowser(deploy, browser.client.cookiejar)
+        seen.append(browser.visit(lambda session: (session.username, session["n"])).result)
+
+    assert seen == [("ada", 1)] * 4
+
+
+@pytest.mark.parametrize(("old", "new"), [(0, 1), (1, 2), (2, 3)])
+def test_old_and_new_workers_serve_one_browser_side_by_side(clock: Clock, old: int, new: int) -> None:
+    """In the middle of each deploy of a rotation, whichever worker a request meets: logged in, and no write lost."""
+    store = MemoryStore()
+    secrets = [SECRET, [SECRET, NEW], [NEW, SECRET], NEW]
+    sites = [SessionSite(store, clock, secret=secret) for secret in secrets]
+    browser = sites[0].browser()
+    browser.visit(lambda session: (session.update(n=0), session.login("ada", user_id="7")))
+    for site in sites[: old + 1]:  # the deploys before were finished, and the browser came by
+        browser = SiteBrowser(site, browser.client.cookiejar)
+        browser.read()
+
+    seen = []
+    for turn in range(12):
+        browser = SiteBrowser(sites[(old, new)[turn % 3 == 0 or turn % 5 == 0]], browser.client.cookiejar)
+        seen.append(browser.visit(lambda session: (session.username, session.modify("n", lambda n: n + 1))).result)
+        if turn == 6:
+            browser.visit(lambda session: session.renew_token())
+
+    assert seen == [("ada", turn + 1) for turn in range(12)]
+
+
+#: What the next release puts before a payload in a format of its own.
+NEXT = b"\x02"
+
+
+class Releases(dict[TaggedSealer, str]):
+    """Which sites, known by their sealers, are of the next release: it reads its own format, and may write it."""
+
+    def seal(self, sealer: TaggedSealer, envelope: Envelope, id: bytes, version: int, owner: bytes | None) -> bytes:
+        payload = seal_envelope(sealer, envelope, id, version, owner)
+        return NEXT + payload if self.get(sealer) == "writes" else payload
+
+    def open(self, sealer: TaggedSealer, record: Record) -> Stored | Unreadable:
+        if sealer in self:
+            record = record._replace(payload=record.payload.removeprefix(NEXT))
+        return open_record(sealer, record)
+
+
+@pytest.fixture
+def release(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callable[..., SessionSite]:
+    """Makes a site of today's release, or of the next one, which reads the next format and perhaps writes it."""
+    next_release = Releases()
+    monkeypatch.setattr(records_module, "seal_envelope", next_release.seal)
+    monkeypatch.setattr(records_module, "open_record", next_release.open)
+
+    def make(store: MemoryStore, *, next_format: str | None = None) -> SessionSite:
+        site = SessionSite(store, clock)
+        if next_format is not None:
+            next_release[site.middleware._site.keys.record] = next_format
+        return site
+
+    return make
+
+
+@pytest.mark.interpreted
+def test_format_is_changed_reader_first_and_nobody_is_logged_out(release: Callable[..., SessionSite]) -> None:
+    """Today's release beside one that reads the next format; then that one beside one that writes it."""
+    store = MemoryStore()
+    today, reads, writes = (release(store, next_format=how) for how in (None, "reads", "writes"))
+    browser = today.browser()
+    browser.visit(lambda session: (session.update(n=0), session.login("ada", user_id="7")))
+
+    seen = []
+    for turn, site in enumerate([today, reads, today, reads, reads, writes, reads, writes, writes, reads]):
+        browser = SiteBrowser(site, browser.client.cookiejar)
+        seen.append(browser.visit(lambda session: (session.username, session.modify("n", lambda n: n + 1))).result)
+        assert store.scan()[0].payload[0] == (2 if site is writes else 1), turn
+
+    assert seen == [("ada", turn + 1) for turn in range(10)]
+
+
+@pytest.mark.interpreted
+def test_format_that_is_written_too_early_is_left_alone_by_older_releases(
+    release: Callable[..., SessionSite],
+) -> None:
+    """They see no session, and delete none: with the next release the visitor is logged in again."""
+    store = MemoryStore()
+    today, writes = release(store), release(store, next_format="writes")
+    browser = writes.browser()
+    browser.visit(lambda session: session.login("ada", user_id="7"))
+
+    assert SiteBrowser(today, browser.client.cookiejar).visit(lambda session: session.username).result is None
+    assert today.told("record.unknown_key")
+    assert browser.visit(lambda session: session.username).result == "ada"
+
+
+def tabs_of_a_rotated_site(clock: Clock) -> tuple[SessionSite, SiteBrowser, SiteBrowser]:
+    """The site under a new secret, and two tabs whose cookie and session the old one sealed."""
+    store = MemoryStore()
+    browser = SessionSite(store, clock).browser()
+    browser.visit(lambda session: session.update(n=1))
+    rotated = SessionSite(store, clock, secret=[NEW, SECRET])
+    slow, quick = (SiteBrowser(rotated, browser.client.cookiejar) for _ in range(2))
+    return rotated, slow, quick
+
+
+def test_reader_that_loses_to_a_login_does_not_send_its_old_token_again(clock: Clock) -> None:
+    """The cookie that it would seal anew is not the newest any more: sent late, it would log the browser out."""
+    rotated, slow, quick = tabs_of_a_rotated_site(clock)
+    rotated.store.before["replace"] = lambda: quick.visit(lambda session: setattr(session, "username", "ada"))
+
+    visit = slow.visit(lambda session: session["n"])
+
+    assert (visit.result, visit.set_cookies) == (1, [])
+    assert quick.visit(lambda session: session.username).result == "ada"
+
+
+def test_resealing_happens_once(clock: Clock) -> None:
+    """The next reader finds nothing to do."""
+    store = MemoryStore()
+    browser = SessionSite(store, clock).browser()
+    browser.visit(lambda session: (session.update(n=1), setattr(session, "username", "ada")))
+    rotated = SessionSite(store, clock, secret=[NEW, SECRET])
+    browser = SiteBrowser(rotated, browser.client.cookiejar)
+    visits = [browser.visit(lambda session: session["n"]) for _ in range(2)]
+
+    assert [len(visit.set_cookies) for visit in visits] == [1, 0]
+    assert rotated.store.calls == ["load", "replace", "load"]
+
+
+@pytest.mark.parametrize("is_sealed_anew", [True, False])
+@pytest.mark.parametrize("status", ["200 OK", "500 Oops"])
+def test_response_under_way_does_not_send_the_token_from_before_a_login(
+    clock: Clock, is_sealed_anew: bool, status: str
+) -> None:
+    """Whether it fails or not, and whether another tab has sealed the record anew already."""
+    _, slow, quick = tabs_of_a_rotated_site(clock)
+    if is_sealed_anew:
+        quick.visit(lambda session: session["n"])
+
+    def view(session: Session) -> None:
+        assert session["n"] == 1
+        quick.visit(lambda other: setattr(other, "username", "ada"))
+
+    assert slow.visit(view, status=status).set_cookies == []
+
+
+def test_cookie_of_a_record_that_was_sealed_anew_is_sealed_anew(clock: Clock) -> None:
+    """A browser that comes with the old cookie later gets the new one, though nothing else is left to do."""
+    _, first, second = tabs_of_a_rotated_site(clock)
+    first.visit(lambda session: session["n"])
+
+    assert [len(second.visit(lambda session: session["n"]).set_cookies) for _ in range(2)] == [1, 0]

@@ -1,0 +1,631 @@
+"""The session object: a dict with a few more words."""
+
+from __future__ import annotations
+
+import types
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from sessionware import ConfigError, MemoryStore, Session, SessionMiddleware, Timeouts, get_session
+from tests.support.fixed import SECRET, Clock
+from tests.support.kit import SessionSite, SiteBrowser
+from tests.support.wsgi import Started
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+
+
+@pytest.fixture
+def site(clock: Clock) -> SessionSite:
+    return SessionSite(clock=clock)
+
+
+@pytest.fixture
+def browser(site: SessionSite) -> SiteBrowser:
+    return site.browser()
+
+
+# The mapping ----------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_a_dict(browser: SiteBrowser) -> None:
+    """Everything that a dict can do."""
+
+    def fill(session: Session) -> tuple[int, bool, int, int]:
+        session["a"] = 1
+        session |= {"b": 2}
+        session.update(c=3, d=4)
+        session.setdefault("e", []).append(5)
+        del session["d"]
+        return session.pop("c"), "a" in session, session.get("x", 0), len(session)
+
+    assert browser.visit(fill).result == (3, True, 0, 3)
+    assert browser.visit(lambda session: (dict(session), list(session))).result == (
+        {"a": 1, "b": 2, "e": [5]},
+        ["a", "b", "e"],
+    )
+
+
+def test_missing_key_is_a_key_error(browser: SiteBrowser) -> None:
+    """To read, to delete and to modify without a default."""
+
+    def view(session: Session) -> None:
+        for act in (lambda: session["x"], lambda: session.__delitem__("x"), lambda: session.modify("x", abs)):
+            with pytest.raises(KeyError):
+                act()
+
+    browser.visit(view)
+
+
+def test_keys_are_text(browser: SiteBrowser) -> None:
+    """A number as a key is a mistake that is named at once."""
+
+    def view(session: Session) -> None:
+        with pytest.raises(TypeError, match="int"):
+            session[cast(Any, 1)] = 2
+        with pytest.raises(TypeError):
+            session.modify(cast(Any, b"x"), len)
+
+    browser.visit(view)
+
+
+def test_keys_can_be_taken_away_while_iterating(browser: SiteBrowser) -> None:
+    """As with `list(d)`, because sessions are tidied up that way."""
+    browser.visit(lambda session: session.update(a=1, b=2))
+
+    def view(session: Session) -> None:
+        for key in session:
+            del session[key]
+
+    browser.visit(view)
+
+    assert browser.read() == {}
+
+
+def test_copy_is_a_dict_of_its_own(browser: SiteBrowser) -> None:
+    """Changing it does not change the session."""
+    browser.visit(lambda session: session.copy().update(a=1))
+
+    assert browser.read() == {}
+
+
+def test_repr_shows_no_value_and_asks_nothing(site: SessionSite, browser: SiteBrowser) -> None:
+    """It is printed into logs and tracebacks."""
+    browser.visit(lambda session: session.update(pin="4711"))
+    browser.read()
+    site.store.taken()
+
+    shown = browser.visit(lambda session: (repr(session), session["pin"], repr(session))).result
+
+    assert "4711" not in shown[0] + shown[2]
+    assert site.store.taken() == ["load"]
+
+
+class SessionAgainstDict(RuleBasedStateMachine):
+    """Whatever is done to a session, over several requests, a dict under the same hands holds the same."""
+
+    keys = st.sampled_from(["a", "b", "c"])
+    values = st.recursive(st.integers() | st.text("xyz"), lambda v: st.lists(v) | st.tuples(v), max_leaves=3)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.browser = SessionSite().browser()
+        self.model: dict[str, Any] = {}
+
+    def do(self, view: Callable[..., Any]) -> object:
+        return self.browser.visit(view).result
+
+    @rule(key=keys, value=values)
+    def set(self, key: str, value: object) -> None:
+        self.model[key] = value
+        self.do(lambda session: session.update({key: value}))
+
+    @rule(key=keys)
+    def delete(self, key: str) -> None:
+        assert self.do(lambda session: session.pop(key, None)) == self.model.pop(key, None)
+
+    @rule(key=keys)
+    def append(self, key: str) -> None:
+        for mapping in (self.model, None):
+            if mapping is not None:
+                held = mapping.setdefault(key, [])
+                if isinstance(held, list):
+                    held.append(1)
+
+        def view(session: Session) -> None:
+            held = session.setdefault(key, [])
+            if isinstance(held, list):
+                held.append(1)
+
+        self.do(view)
+
+    @rule(key=keys)
+    def modify_twice(self, key: str) -> None:
+        self.model[key] = (type(self.model.get(key, "new")).__name__, 2)
+
+        def view(session: Session) -> None:
+            session.modify(key, lambda value: (type(value).__name__,), default="new")
+            session.modify(key, lambda value: (*value, 2))
+
+        self.do(view)
+
+    @rule(keep=st.none() | keys)
+    def clear(self, keep: str | None) -> None:
+        self.model = {keep: 0} if keep else {}
+
+        def view(session: Session) -> None:
+            session.clear()
+            if keep:
+                session[keep] = 0
+
+        self.do(view)
+
+    @invariant()
+    def holds_the_same(self) -> None:
+        assert self.browser.read() == self.model
+
+
+TestSessionAgainstDict = SessionAgainstDict.TestCase
+TestSessionAgainstDict.settings = hypothesis_settings(max_examples=60, stateful_step_count=15, deadline=None)
+
+
+# What it is, and who ------------------------------------------------------------------------------------------------
+
+
+def test_id_is_stable_and_no_credential(site: SessionSite, browser: SiteBrowser) -> None:
+    """The handle stays from before the first save to after a login, and is not in the cookie's text."""
+    ids = [
+        browser.visit(lambda session: (session.update(n=1), session.id)[1]).result,
+        browser.visit(lambda session: (setattr(session, "username", "ada"), session.id)[1]).result,
+        browser.visit(lambda session: session.id).result,
+    ]
+
+    assert len(set(ids)) == 1
+    assert len(ids[0]) == 32
+    assert site.store.records[0].id.hex() == ids[0]
+
+
+def test_times_are_whole_seconds(site: SessionSite, browser: SiteBrowser, clock: Clock) -> None:
+    """When it was made, when identity was proved, when it ends."""
+    clock.tick(0.7)
+    browser.visit(lambda session: session.update(n=1))
+    created = int(clock.now)
+    clock.tick(100)
+
+    def view(session: Session) -> tuple[bool, int | None, int | None]:
+        session.username = "ada"
+        return session.is_new, session.created_at, session.authenticated_at
+
+    assert browser.visit(view).result == (False, created, created + 100)
+    assert browser.visit(lambda session: session.authenticated_at).result == created + 100
+    assert browser.visit(lambda session: session.expires_at).result == created + 100 + 12 * 3600
+
+
+def test_new_session_says_so(browser: SiteBrowser) -> None:
+    """Before anything is stored there are no times."""
+    view = lambda session: (session.is_new, session.created_at, session.expires_at, session.username)  # noqa: E731
+
+    assert browser.visit(view).result == (True, None, None, None)
+
+
+def test_login_shows_at_once(browser: SiteBrowser) -> None:
+    """Within the request that logs in, too."""
+
+    def view(session: Session) -> tuple[str | None, str | None, int | None]:
+        session.login("ada", user_id="7", session_version=3)
+        return session.username, session.user_id, session.session_version
+
+    assert browser.visit(view).result == ("ada", "7", 3)
+    assert browser.visit(lambda session: (session.username, session.user_id, session.session_version)).result == (
+        "ada",
+        "7",
+        3,
+    )
+
+
+@pytest.mark.parametrize(("name", "error"), [("", ValueError), (5, TypeError), (b"ada", TypeError)])
+def test_what_is_not_a_name_cannot_log_in(browser: SiteBrowser, name: Any, error: type[Exception]) -> None:
+    """And nobody is logged in by it."""
+
+    def view(session: Session) -> str | None:
+        with pytest.raises(error):
+            session.username = name
+        return session.username
+
+    assert browser.visit(view).result is None
+
+
+@pytest.mark.parametrize("log_out", [lambda s: setattr(s, "username", None), Session.invalidate, Session.clear])
+def test_logging_out_ends_the_session_at_once(
+    site: SessionSite, browser: SiteBrowser, log_out: Callable[..., Any]
+) -> None:
+    """All three ways: the record is a tombstone before the response is made, and the old cookie opens nothing."""
+    browser.visit(lambda session: (session.update(n=1), setattr(session, "username", "ada")))
+    thief = browser.tab()
+    seen = []
+
+    def view(session: Session) -> tuple[dict[str, Any], str | None]:
+        log_out(session)
+        seen.extend(site.store.records)
+        return session.copy(), session.username
+
+    visit = browser.visit(view)
+
+    assert visit.result == ({}, None)
+    assert (seen[0].owner, len(seen)) == (None, 1)
+    assert "Max-Age=0" in visit.set_cookies[0]
+    assert browser.cookies == {}
+    assert thief.visit(lambda session: (session.username, session.copy())).result == (None, {})
+
+
+def test_writing_after_invalidate_starts_a_new_session(browser: SiteBrowser) -> None:
+    """A message for whoever was logged out, for example."""
+    browser.visit(lambda session: (session.update(n=1), setattr(session, "username", "ada")))
+
+    def view(session: Session) -> tuple[str, str]:
+        before = session.id
+        session.invalidate()
+        session["bye"] = True
+        return before, session.id
+
+    before, after = browser.visit(view).result
+
+    assert before != after
+    assert browser.visit(lambda session: (session.id, session.copy())).result == (after, {"bye": True})
+
+
+def test_clear_of_an_anonymous_session_keeps_it(browser: SiteBrowser) -> None:
+    """Nobody is logged in, so there is nobody to log out."""
+    id = browser.visit(lambda session: (session.update(n=1), session.id)[1]).result
+    browser.visit(Session.clear)
+
+    assert browser.visit(lambda session: (session.id, session.copy())).result == (id, {})
+
+
+def test_renewing_changes_the_token_and_nothing_else(site: SessionSite, browser: SiteBrowser) -> None:
+    """Same record, same data; the old cookie is dead."""
+    id = browser.visit(lambda session: (session.update(n=1), session.id)[1]).result
+    old = browser.tab()
+    browser.visit(Session.renew_token)
+
+    assert browser.visit(lambda session: (session.id, session.copy())).result == (id, {"n": 1})
+    assert old.read() == {}
+    assert site.told("session.renewed")
+
+
+@pytest.mark.parametrize(("seconds", "error"), [(0, ValueError), (-5, ValueError), ("60", TypeError), (1.5, TypeError)])
+def test_remember_takes_whole_seconds(browser: SiteBrowser, seconds: Any, error: type[Exception]) -> None:
+    """Or a timedelta."""
+
+    def view(session: Session) -> None:
+        with pytest.raises(error):
+            session.remember(seconds)
+
+    browser.visit(view)
+
+
+def test_remember_is_bounded(site: SessionSite, browser: SiteBrowser, clock: Clock) -> None:
+    """By `Timeouts.remember`, whatever is asked for."""
+    browser.visit(lambda session: (setattr(session, "username", "ada"), session.remember(timedelta(days=400))))
+
+    assert site.store.records[0].expires_at == clock.now + 30 * 24 * 3600
+
+
+def test_commit_saves_now(site: SessionSite, browser: SiteBrowser) -> None:
+    """And what follows is saved too, with the one cookie that is needed."""
+
+    def view(session: Session) -> int:
+        session["n"] = 1
+        session.commit()
+        saved = len(site.store.records)
+        session["n"] = 2
+        return saved
+
+    visit = browser.visit(view)
+
+    assert (visit.result, len(visit.set_cookies)) == (1, 1)
+    assert browser.read() == {"n": 2}
+
+
+def test_value_in_hand_is_watched_after_commit(browser: SiteBrowser) -> None:
+    """What was taken out before `commit()` can be changed after it."""
+
+    def view(session: Session) -> None:
+        session["cart"] = cart = []
+        session.commit()
+        cart.append("tea")
+
+    browser.visit(view)
+
+    assert browser.read() == {"cart": ["tea"]}
+
+
+def test_two_logins_in_one_request_are_the_last_ones(browser: SiteBrowser) -> None:
+    """Of two users, the second; nothing of the first one's stays."""
+
+    def view(session: Session) -> None:
+        session.username = "ada"
+        session["of"] = "ada"
+        session.username = "bob"
+
+    browser.visit(view)
+
+    assert browser.visit(lambda session: (session.username, session.copy())).result == ("bob", {})
+
+
+@pytest.mark.parametrize(
+    ("acts", "expected"),
+    [
+        ([lambda s: s.update(k=5), lambda s: s.modify("k", lambda n: n + 1)], {"k": 6, "n": 1}),
+        ([lambda s: s.modify("k", lambda n: n + 1, 0), lambda s: s.modify("k", lambda n: n * 5)], {"k": 5, "n": 1}),
+        ([lambda s: s.modify("k", lambda n: n + 1, 0), lambda s: s.pop("k")], {"n": 1}),
+        ([lambda s: s.pop("n"), lambda s: s.modify("n", lambda n: n + 1, 7)], {"n": 8}),
+        ([lambda s: s.clear(), lambda s: s.modify("n", lambda n: n + 1, 7)], {"n": 8}),
+        ([lambda s: s.modify("n", lambda n: [n]), lambda s: s["n"].append(2)], {"n": [1, 2]}),
+        ([lambda s: s.update(n=2), lambda s: s.update(n=1)], {"n": 1}),
+    ],
+)
+def test_changes_of_one_key_add_up(
+    browser: SiteBrowser, acts: list[Callable[..., Any]], expected: dict[str, Any]
+) -> None:
+    """Within a request, in their order."""
+    browser.visit(lambda session: session.update(n=1))
+    browser.visit(lambda session: [act(session) for act in acts])
+
+    assert browser.read() == expected
+
+
+# Flash --------------------------------------------------------------------------------------------------------------
+
+
+def test_flash_is_shown_once(browser: SiteBrowser) -> None:
+    """Peeking leaves it, popping takes it."""
+    browser.visit(lambda session: (session.flash("saved"), session.flash("mail sent"), session.flash("no", "errors")))
+
+    assert browser.visit(lambda session: session.peek_flash()).result == ["saved", "mail sent"]
+    assert browser.visit(lambda session: session.pop_flash()).result == ["saved", "mail sent"]
+    assert browser.visit(lambda session: session.pop_flash()).result == []
+    assert browser.visit(lambda session: session.pop_flash("errors")).result == ["no"]
+    assert browser.read() == {}
+
+
+def test_pop_takes_only_what_it_showed(browser: SiteBrowser) -> None:
+    """A message that another request leaves meanwhile is shown by the next page, even one of the same text."""
+    browser.visit(lambda session: session.flash("saved"))
+
+    def slow(session: Session) -> list[str]:
+        shown = session.pop_flash()
+        browser.tab().visit(lambda other: other.flash("saved"))
+        return shown
+
+    assert browser.visit(slow).result == ["saved"]
+    assert browser.visit(lambda session: session.pop_flash()).result == ["saved"]
+
+
+def test_pop_without_messages_writes_nothing(site: SessionSite, browser: SiteBrowser) -> None:
+    """Every page asks for messages, and most have none."""
+    browser.visit(lambda session: session.update(n=1))
+    browser.read()
+    site.store.taken()
+    browser.visit(lambda session: session.pop_flash())
+
+    assert site.store.taken() == ["load"]
+
+
+# CSRF tokens ----------------------------------------------------------------------------------------------------------
+
+
+def test_csrf_token_lasts_for_the_session_and_changes_at_login(browser: SiteBrowser) -> None:
+    """Forms in two tabs work both; one from before a login does not work after it."""
+    first = browser.visit(lambda session: session.csrf_token).result
+
+    assert browser.visit(lambda session: session.csrf_token).result == first
+    assert browser.visit(lambda session: session.check_csrf(first)).result
+
+    def logs_in(session: Session) -> str:
+        session.username = "ada"
+        return session.csrf_token
+
+    second = browser.visit(logs_in).result
+    assert not browser.visit(lambda session: session.check_csrf(first)).result
+    assert browser.visit(lambda session: session.check_csrf(second)).result
+
+
+def test_csrf_token_is_nobody_elses(site: SessionSite, browser: SiteBrowser) -> None:
+    """Nor anything else."""
+    token = browser.visit(lambda session: session.csrf_token).result
+    other = site.browser()
+    other.visit(lambda session: session.csrf_token)
+
+    assert not other.visit(lambda session: session.check_csrf(token)).result
+    assert not site.browser().visit(lambda session: session.check_csrf(token)).result
+    assert not browser.visit(lambda session: session.check_csrf("")).result
+    assert not browser.visit(lambda session: session.check_csrf("é\ud800")).result
+
+
+def test_csrf_token_survives_a_rotation_of_the_secret(clock: Clock) -> None:
+    """Every secret of the ring is accepted."""
+    new, store = "another secret, that is long enough too", MemoryStore()
+    before, after = SessionSite(store, clock), SessionSite(store, clock, secret=[new, SECRET])
+    browser = before.browser()
+    token = browser.visit(lambda session: session.csrf_token).result
+
+    assert SiteBrowser(after, browser.client.cookiejar).visit(lambda session: session.check_csrf(token)).result
+
+
+# Getting it, and setting it up ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attribute", ["environ", "env", "wsgi_environ", "META"])
+def test_session_is_found_in_any_request_object(attribute: str) -> None:
+    """Whatever the framework calls the environ."""
+    environ = {}
+
+    def app(environ_: dict[str, Session], start_response: StartResponse) -> list[Any]:
+        environ.update(environ_)
+        start_response("200 OK", [])
+        return []
+
+    SessionMiddleware(app, SECRET)({}, Started())
+
+    assert get_session(types.SimpleNamespace(**{attribute: environ})) is get_session(environ)
+
+
+@pytest.mark.parametrize("request_", [{}, None, types.SimpleNamespace(environ={}), {"sessionware.session": "no"}])
+def test_missing_middleware_is_a_config_error_with_the_line_to_write(
+    request_: Any,
+) -> None:
+    """The commonest mistake has the clearest answer."""
+    with pytest.raises(ConfigError, match=r"app = SessionMiddleware\(app, secret="):
+        get_session(request_)
+
+
+def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    return []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"app": None},
+        {"secret": "short"},
+        {"store": "sqlite:///sessions.db"},
+        {"store": object()},
+        {"store": MemoryStore},
+        {"clock": 0},
+        {"cookie": "sid"},
+        {"timeouts": 3600},
+        {"cross_origin": "ignore"},
+        {"trusted_origins": "https://partner.example"},
+        {"environ_key": ""},
+        {"environ_key": None},
+        {"max_bytes": 10},
+        {"max_bytes": "256k"},
+        {"on_event": "print"},
+    ],
+)
+def test_wrong_setting_fails_when_it_is_built(settings: dict[str, Any]) -> None:
+    """Not at the first request, and with a text that says what to write."""
+    with pytest.raises(ConfigError):
+        SessionMiddleware(**{"app": app, "secret": SECRET, **settings})
+
+
+def test_looking_while_it_is_saved_changes_nothing() -> None:
+    """An application's thread may read on while the response is sent; here what is being encoded does so."""
+    site = SessionSite()
+    browser = site.browser()
+    browser.visit(lambda session: session.update(a=[1], b=2))
+
+    class Reads(list[int]):
+        session: Session
+
+        def __iter__(self) -> Iterator[Any]:
+            seen.append(self.session.get("b"))
+            return super().__iter__()
+
+    seen: list[int] = []
+
+    def changes(session: Session) -> None:
+        session["a"].append(reads := Reads([3]))
+        reads.session = session
+
+    browser.visit(changes)
+
+    assert seen != []
+    assert browser.read() == {"a": [1, [3]], "b": 2}
+
+
+def test_session_can_be_weakly_referenced() -> None:
+    """As keys of caches are."""
+    assert SessionSite().browser().visit(lambda session: weakref.ref(session)() is session).result
+
+
+def test_user_id_is_text() -> None:
+    """A number, as databases count, is told at once and not when the session is saved."""
+
+    def logs_in(session: Session) -> None:
+        with pytest.raises(TypeError, match="text"):
+            session.login("ada", user_id=cast(Any, 7))
+
+    SessionSite().browser().visit(logs_in)
+
+
+@pytest.mark.parametrize(("answer", "expected"), [(1, "ada"), (0, None), (None, None)])
+def test_check_of_a_login_says_yes_or_no_in_any_way(answer: int | None, expected: str | None) -> None:
+    """As a row of a database does."""
+    browser = SessionSite().browser()
+    browser.visit(lambda session: session.login("ada", check=lambda: answer))
+
+    assert browser.visit(lambda session: session.username).result == expected
+
+
+def test_store_may_say_yes_and_no_by_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a count of changed rows does."""
+    store = MemoryStore()
+    create, replace = store.create, store.replace
+    monkeypatch.setattr(store, "create", lambda record: int(create(record)))
+    monkeypatch.setattr(store, "replace", lambda record: int(replace(record)))
+    browser = SessionSite(store).browser()
+    for _ in range(3):
+        browser.visit(lambda session: session.modify("n", lambda n: n + 1, default=0))
+
+    assert browser.read() == {"n": 3}
+
+
+def test_key_that_is_not_text_is_not_there() -> None:
+    """Looking for it is not a mistake, as with a dict."""
+    key: Any = 5
+    browser = SessionSite().browser()
+
+    assert browser.visit(lambda session: (session.get(key), session.pop(key, "none"))).result == (None, "none")
+
+
+def test_modify_wants_a_function() -> None:
+    """A value in its place is a mistake, whether the key is there or not."""
+
+    def sets(session: Session) -> None:
+        with pytest.raises(TypeError, match="a function"):
+            session.modify("n", cast(Any, 5))
+
+    SessionSite().browser().visit(sets)
+
+
+def test_misspelt_attribute_is_an_error() -> None:
+    """`session.usrename = "ada"` would look like a login and not be one."""
+
+    def misspells(session: Session) -> None:
+        with pytest.raises(AttributeError, match="usrename"):
+            setattr(session, "usrename", "ada")  # noqa: B010 (mypy knows that it is wrong)
+
+    SessionSite().browser().visit(misspells)
+
+
+def test_timeouts_take_timedeltas(clock: Clock) -> None:
+    """The same as the seconds in them."""
+    site = SessionSite(clock=clock, timeouts=Timeouts(idle=timedelta(minutes=10)))
+    site.browser().visit(lambda session: setattr(session, "username", "ada"))
+
+    assert site.store.records[0].expires_at == clock.now + 600
+
+
+def test_memory_store_under_several_processes_is_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Each process would have sessions of its own, and visitors be logged out at random."""
+
+    def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        get_session(environ)["x"] = 1
+        start_response("200 OK", [])
+        return []
+
+    middleware = SessionMiddleware(app, SECRET)
+    for _ in range(2):
+        middleware({"wsgi.multiprocess": True}, Started())
+
+    assert caplog.text.count("SQLiteStore") == 1

@@ -1,0 +1,218 @@
+"""Tables of accounts: each keeps the contract, and SQLite's also what a file promises."""
+
+from __future__ import annotations
+
+import doctest
+import stat
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessionware import ConfigError, SQLiteStore, StoreUnavailable, UsernameTaken
+from sessionware.auth import MemoryUsers, SQLiteUsers, User, Users
+from sessionware.testing import UsersContract, users_contract
+from sessionware.testing.races import race
+
+
+class TestMemoryUsers(UsersContract):
+    def make_users(self) -> Users:
+        return MemoryUsers()
+
+
+class TestSQLiteUsers(UsersContract):
+    @pytest.fixture(autouse=True)
+    def _directory(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "app.db"
+
+    def make_users(self) -> Users:
+        return SQLiteUsers(self.path)
+
+
+def test_example_of_the_contract_runs() -> None:
+    """As its docstring shows it."""
+    assert doctest.testmod(users_contract) == (0, 3)
+
+
+class AddOverwrites(MemoryUsers):
+    """A table that does not check whether the key is there."""
+
+    def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
+        self._ids.pop(key, None)
+        return super().add(key, username, password_hash, data)
+
+
+class PasswordIsSetWhateverIsExpected(MemoryUsers):
+    """A table that does not compare."""
+
+    def set_password(self, id: str, password_hash: str | None, *, expect: str | None, ends_sessions: bool) -> bool:
+        user = self.get(id)
+        return user is not None and super().set_password(
+            id, password_hash, expect=user.password_hash, ends_sessions=ends_sessions
+        )
+
+
+class DisablingKeepsTheVersion(MemoryUsers):
+    """A table whose disabled accounts get their sessions back."""
+
+    def set_active(self, id: str, is_active: bool) -> bool:
+        before = self.get(id)
+        done = super().set_active(id, is_active)
+        if done and before is not None:
+            self._by_id[id] = replace(self._by_id[id], session_version=before.session_version)
+        return done
+
+
+class DeletingTwiceIsTrue(MemoryUsers):
+    """A table that says yes to everything."""
+
+    def delete(self, id: str) -> bool:
+        super().delete(id)
+        return True
+
+
+@pytest.mark.parametrize(
+    ("broken", "test"),
+    [
+        (AddOverwrites, "test_a_key_that_is_there_is_taken"),
+        (PasswordIsSetWhateverIsExpected, "test_a_password_that_is_not_what_is_expected_stays"),
+        (DisablingKeepsTheVersion, "test_disabling_ends_sessions_for_good"),
+        (DeletingTwiceIsTrue, "test_a_deleted_account_is_gone"),
+    ],
+)
+def test_contract_catches_a_table_that_breaks_a_promise(broken: type[Any], test: str) -> None:
+    """By the test that is named after it."""
+    contract = UsersContract()
+    contract.make_users = broken
+    with pytest.raises(AssertionError):
+        getattr(contract, test)()
+
+
+def test_nobody_comes_between_the_look_and_the_entry() -> None:
+    """In memory a race is over so soon that the contract would hardly notice a gap, so here one thread waits in it."""
+    users, both_look = MemoryUsers(), threading.Barrier(2)
+
+    class Key(str):
+        def __hash__(self) -> int:
+            with suppress(threading.BrokenBarrierError):
+                both_look.wait(0.1)  # for a second thread, which is not let in meanwhile
+            return super().__hash__()
+
+    def add(number: int) -> bool:
+        try:
+            return bool(users.add(Key("ada"), f"Ada {number}", None, {}))
+        except UsernameTaken:
+            return False
+
+    assert sum(race(add, range(2))) == 1
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_what_is_changed_within_data_stays_in_the_hand(kind: str, tmp_path: Path) -> None:
+    """Neither the table nor its next reader sees it, so that what is tried out in memory behaves like a database."""
+    users: Users = MemoryUsers() if kind == "memory" else SQLiteUsers(tmp_path / "app.db")
+    given = {"roles": ["reader"]}
+    added = users.add("ada", "Ada", None, given)
+    given["roles"].append("given")
+    added.data["roles"].append("added")
+
+    reads: list[Callable[[], User | None]] = [lambda: users.get(added.id), lambda: users.find_by_key("ada")]
+    for read in reads:
+        found = read()
+        assert found is not None
+        assert dict(found.data) == {"roles": ["reader"]}
+        found.data["roles"].append("found")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "app.db"
+
+
+def test_accounts_outlast_the_process(path: Path) -> None:
+    """Another one that opens the file finds them."""
+    user = SQLiteUsers(path).add("ada", "Ada", "hash", {"n": 1})
+
+    assert SQLiteUsers(path).find_by_key("ada") == user
+
+
+def test_two_that_share_a_file_share_its_names(path: Path) -> None:
+    """As processes do: whoever comes second is told, and sees what the first one changed."""
+    one, other = SQLiteUsers(path), SQLiteUsers(path)
+    user = one.add("ada", "Ada", "hash", {})
+
+    with pytest.raises(UsernameTaken):
+        other.add("ada", "Ada", "hash", {})
+    other.set_active(user.id, False)
+    assert (found := one.get(user.id)) is not None
+    assert not found.is_active
+
+
+def test_accounts_and_sessions_live_in_one_file(path: Path) -> None:
+    """Or in two."""
+    store, users = SQLiteStore(path), SQLiteUsers(path)
+    user = users.add("ada", "Ada", "hash", {})
+
+    assert store.scan() == []
+    assert users.find_by_key("ada") == user
+
+
+def test_the_file_is_for_its_owner_only(path: Path) -> None:
+    """It holds password hashes, and what people gave when they registered."""
+    SQLiteUsers(path).add("ada", "Ada", "hash", {})
+
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+def test_a_closed_table_opens_again_when_it_is_used(path: Path) -> None:
+    """Closing is for tidy programs, not a trap."""
+    users = SQLiteUsers(path)
+    users.add("ada", "Ada", "hash", {})
+    users.close()
+
+    assert users.find_by_key("ada") is not None
+
+
+def test_what_the_medium_cannot_do_is_unavailable(path: Path) -> None:
+    """Every method says so, with the cause; none says that there is nobody."""
+    users = SQLiteUsers(path)
+    users.close()
+    path.write_bytes(b"not a database any more" * 1000)
+
+    calls: list[Callable[[], object]] = [
+        lambda: users.find_by_key("ada"),
+        lambda: users.get("x"),
+        lambda: users.add("ada", "Ada", None, {}),
+        lambda: users.set_password("x", "y", expect=None, ends_sessions=True),
+        lambda: users.set_active("x", False),
+        lambda: users.rename("x", "ada", "Ada"),
+        lambda: users.delete("x"),
+    ]
+    for call in calls:
+        with pytest.raises(StoreUnavailable) as failed:
+            call()
+        assert failed.value.__cause__ is not None
+
+
+def test_a_path_that_can_hold_nothing_is_refused(tmp_path: Path) -> None:
+    """When the object is built."""
+    with pytest.raises(ConfigError):
+        SQLiteUsers(tmp_path / "nowhere" / "app.db")
+    with pytest.raises(ConfigError, match="MemoryUsers"):
+        SQLiteUsers(":memory:")
+
+
+def test_every_thread_may_use_it(path: Path) -> None:
+    """Servers have many."""
+    users = SQLiteUsers(path)
+    threads = [threading.Thread(target=lambda n=n: users.add(f"user{n}", f"User{n}", None, {})) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert all(users.find_by_key(f"user{n}") for n in range(8))
