@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from .cookie import Cookie
 from .errors import ConfigError
-from .stores.base import Store
+from .stores.base import Store, checked_name
 from .timeouts import Timeouts
+
+#: Namespaces in namespaces.
+_DEEPEST = 64
 
 
 def implements(value: object, protocol: type) -> bool:
-    """Whether this is an object, not a class, with every method that the protocol requires.
+    """Whether this is an object, not a class, with every method and property that the protocol requires.
 
     `isinstance` would not do: it does not see the methods of a proxy that forwards whatever it is asked for.
     """
     names: frozenset[str] = getattr(protocol, "__abstractmethods__", frozenset())
-    return not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in names)
+    return not isinstance(value, type) and all(_has(value, name, protocol) for name in names)
+
+
+def _has(value: object, name: str, protocol: type) -> bool:
+    found = getattr(value, name, None)
+    return callable(found) or (found is not None and isinstance(getattr(protocol, name), property))
 
 
 def shown(value: object) -> str:
@@ -29,6 +37,11 @@ def check_store(store: object) -> None:
             f'store={shown(store)} is not a store. Pass an object such as SQLiteStore("sessions.db"), or '
             "open_store(url)."
         )
+    path = store.path  # type: ignore[attr-defined]
+    if not isinstance(path, tuple) or len(path) > _DEEPEST:
+        raise ConfigError(f"store={shown(store)}: its path has to be a tuple of the names of its namespaces.")
+    for name in path:
+        checked_name(name)
 
 
 def check_settings(*, cookie: object, timeouts: object, cross_origin: object, max_bytes: object) -> None:

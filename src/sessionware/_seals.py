@@ -56,11 +56,10 @@ class Sealer:
 
 
 class TaggedSealer:
-    """A `Sealer` that puts a tag in front (a prefix and the sealing key's id) and binds to a context.
+    """A `Sealer` that puts a tag in front: a prefix and the sealing key's id.
 
-    The context is not stored, but must be the same to open. It is one byte string and not RFC 5297's vector of them,
-    because each of those costs a cipher call. A caller that joins several parts must give all but the last a fixed
-    length, so that no byte can move from one to the next. The purpose is not in it, because each has its own key.
+    What a seal is bound to stands in the plaintext. As associated data it would be authenticated no better, and each
+    piece of that costs a cipher pass of its own.
     """
 
     def __init__(self, keys: list[bytes], prefix: bytes) -> None:
@@ -70,18 +69,18 @@ class TaggedSealer:
         self._tag_length = len(self._tag)
         self._by_tag = {tag: (aead, tag != self._tag) for tag, aead in zip(tags, aeads, strict=True)}
 
-    def seal(self, plaintext: bytes, context: bytes) -> bytes:
+    def seal(self, plaintext: bytes) -> bytes:
         """Seal under the newest key, with the tag in front."""
-        return self._tag + self._newest.encrypt(plaintext, [context])
+        return self._tag + self._newest.encrypt(plaintext, None)
 
-    def open(self, tagged: bytes, context: bytes) -> Unsealed | None:
+    def open(self, tagged: bytes) -> Unsealed | None:
         """Open with the key that the tag names; None if it does not fit. Raises `UnknownKey`."""
         found = self._by_tag.get(tagged[: self._tag_length])
         if found is None:
             raise UnknownKey
         aead, is_stale = found
         try:
-            return aead.decrypt(tagged[self._tag_length :], [context]), is_stale
+            return aead.decrypt(tagged[self._tag_length :], None), is_stale
         except InvalidTag:
             return None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ._checks import check_functions, check_settings, check_store
-from ._core.envelope import FORMAT_BYTE, Stored, open_record
+from ._core.envelope import FORMAT_BYTE, Stored, Unreadable, open_record
 from ._core.lifetime import last_used_at, limits_of
 from ._core.lookup import Site
 from ._core.origins import Origins
@@ -213,8 +213,8 @@ class SessionManager:
         """Count the sessions, by reading all of them.
 
         The counts are `live` sessions, how many of those are `logged_in`, `expired` ones not pruned yet, `tombstones`
-        of sessions that ended in the last minute, and the `bytes` of all their payloads. `progress` is called with the
-        number of records read so far. Raises `StoreUnavailable`.
+        of sessions that ended in the last minute, and the `bytes` of all their payloads. Damaged records are left out,
+        and left alone. `progress` is called with the number of records read so far. Raises `StoreUnavailable`.
         """
         counts = {"live": 0, "logged_in": 0, "expired": 0, "tombstones": 0, "bytes": 0}
         now, read = self._site.now(), 0
@@ -347,11 +347,14 @@ class SessionManager:
             after = page[-1].id
 
     def _count(self, record: Record, now: int, counts: dict[str, int]) -> None:
+        is_expired = isinstance(record.expires_at, int) and record.expires_at <= now
+        opened = None if is_expired else open_record(self._site.keys.record, record, self._site.records.path)
+        if opened is Unreadable.CORRUPT:
+            return  # it may not even be a record
         counts["bytes"] += len(record.payload)
-        if record.expires_at <= now:
+        if is_expired:
             counts["expired"] += 1
             return
-        opened = open_record(self._site.keys.record, record)
         if isinstance(opened, Stored) and opened.envelope.is_tombstone:
             counts["tombstones"] += 1
         else:
@@ -368,14 +371,23 @@ def _info(stored: Stored) -> SessionInfo:
 def _exported(stored: Stored) -> dict[str, Any]:
     """A session's header and data. The token's hash is left out: it says nothing about anybody."""
     fields = stored.envelope._asdict()
-    data = fields.pop("data")
+    data, extra = fields.pop("data"), fields.pop("extra")
     del fields["token_hash"]
     return {
         "id": stored.record.id.hex(),
         "expires_at": stored.record.expires_at,
         **fields,
+        "extra": {name: _decoded(value) for name, value in extra.items()},
         "data": {key: decode(value) for key, value in data.items()},
     }
+
+
+def _decoded(value: bytes) -> Any:
+    """A value of the header's slot; as bytes, if a later release wrote it in a way that this one cannot read."""
+    try:
+        return decode(value)
+    except ValueError:
+        return value
 
 
 def _record_id(handle: str) -> bytes:

@@ -332,6 +332,24 @@ class NamespaceIsForgotten(MemoryStore):
         return MemoryStore()
 
 
+class PathIsForgotten(MemoryStore):
+    def namespace(self, name: str) -> MemoryStore:
+        sibling = super().namespace(name)
+        sibling._path = ()
+        return sibling
+
+
+class PathIsALine(MemoryStore):
+    @property
+    def path(self) -> tuple[str, ...]:
+        return "/".join(super().path)  # type: ignore[return-value]
+
+
+class CreateBeginsAtOne(MemoryStore):
+    def create(self, record: Record) -> bool:
+        return super().create(record._replace(version=1))
+
+
 class NamespacesAreFlat(MemoryStore):
     def namespace(self, name: str) -> MemoryStore:
         sibling = super().namespace(name)
@@ -598,6 +616,9 @@ CAUGHT_BY = [
     (ScanRepeatsTheLast, "scan_while_others_write_visits_what_stays_once"),
     (NamespacesRunTogether, "a_namespace_in_a_namespace_is_apart"),
     (NamespacesAreFlat, "a_namespace_in_a_namespace_is_apart"),
+    (PathIsForgotten, "a_store_knows_the_path_that_leads_to_it"),
+    (PathIsALine, "a_store_knows_the_path_that_leads_to_it"),
+    (CreateBeginsAtOne, "create_stores_whatever_version_the_record_has"),
     (NamespaceChecksThenActs, "a_namespace_that_several_ask_for_at_once_is_one"),
     (NamespaceTakesAnyName, "a_namespace_is_named_like_an_identifier"),
     (NamespaceTakesALineBreak, "a_namespace_is_named_like_an_identifier"),

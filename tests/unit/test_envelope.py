@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sessionware import MemoryStore, Record, Session
+from sessionware import FileStore, MemoryStore, Record, Session, SessionTooLarge, SQLiteStore, Store
 from sessionware._core import records as records_module
 from sessionware._core.envelope import Envelope, Stored, Unreadable, open_record, seal_envelope
 from sessionware._core.values import encode
@@ -79,8 +82,9 @@ def test_record_that_opens_onto_something_else_is_told_and_deleted(
 ) -> None:
     """Sealed by the right secret, for this record, and yet not a session: as corrupt as any other."""
     record = site.store.records[0]
-    context = b"\x01" + record.id + record.version.to_bytes(8, "big") + record.owner
-    change(site, payload=site.middleware._site.keys.record.seal(encode(content), context))
+    lengths = (0).to_bytes(2, "big") + (len(record.owner) + 1).to_bytes(1, "big")
+    context = b"\x01" + record.id + record.version.to_bytes(8, "big") + lengths + record.owner
+    change(site, payload=site.middleware._site.keys.record.seal(context + encode(content)))
 
     assert browser.visit(lambda session: session.username).result is None
     assert site.store.records == []
@@ -117,6 +121,122 @@ def test_record_copied_onto_another_id_does_not_open(site: SessionSite, browser:
 
     assert eve.visit(lambda session: session.username).result is None
     assert site.told("record.corrupt")
+
+
+def test_record_of_another_namespace_does_not_open(clock: Clock) -> None:
+    """`INSERT INTO …$admin SELECT * FROM …$shop`: a visitor of the shop must not be let in to the administration."""
+    store = MemoryStore()
+    shop, admin = (SessionSite(store.namespace(name), clock) for name in ("shop", "admin"))
+    browser = shop.browser()
+    browser.visit(lambda session: session.login("ada"))
+    (record,) = store.namespace("shop").scan()
+    assert store.namespace("admin").create(record)
+
+    assert SiteBrowser(admin, browser.client.cookiejar).visit(lambda session: session.username).result is None
+    assert admin.told("record.corrupt")
+    assert browser.visit(lambda session: session.username).result == "ada"
+
+
+def test_same_row_in_another_store_opens(clock: Clock, tmp_path: Path) -> None:
+    """Sessions can be moved from one medium to another without logging anybody out."""
+    stores: list[Store] = [MemoryStore(), SQLiteStore(tmp_path / "sessions.db"), FileStore(tmp_path / "sessions")]
+    first, *others = [SessionSite(store.namespace("shop").namespace("de"), clock) for store in stores]
+    browser = first.browser()
+    browser.visit(lambda session: (session.update(n=1), session.login("ada")))
+    (record,) = first.store.records
+
+    for site in others:
+        assert site.store.create(record)
+        seen = SiteBrowser(site, browser.client.cookiejar).visit(lambda session: (session.username, session["n"]))
+        assert seen.result == ("ada", 1)
+
+
+#: What a row may hold that somebody else wrote. An id never changes here: it is what the row was asked for by.
+ODD_FIELDS: list[dict[str, Any]] = [
+    {"version": -1},
+    {"version": 2**64},
+    {"version": 1.0},
+    {"version": "1"},
+    {"version": None},
+    {"expires_at": 4e9},
+    {"expires_at": "9999999999"},
+    {"owner": "ada"},
+    {"owner": b"x" * 300},
+    {"owner": b""},
+    {"owner": 5},
+    {"payload": 123},
+    {"payload": "x"},
+    {"payload": None},
+    {"payload": bytearray(b"\x01")},
+]
+
+
+@pytest.mark.parametrize("id", ["abcdefghijklmnop", 5, 5.5])
+def test_row_with_an_odd_id_keeps_nobody_logged_in(id: Any, clock: Clock, tmp_path: Path) -> None:
+    """SQLite takes anything in a column. The row is told and deleted, and the person is logged out everywhere else."""
+    store = SQLiteStore(tmp_path / "sessions.db")
+    site = SessionSite(store, clock)
+    site.browser().visit(lambda session: session.login("ada", user_id="7"))
+    with closing(sqlite3.connect(tmp_path / "sessions.db", isolation_level=None)) as connection:
+        columns = "version, expires_at, prune_at, owner, payload"
+        copy = f"INSERT INTO sessionware_sessions SELECT ?, {columns} FROM sessionware_sessions"
+        connection.execute(copy, (id,))
+
+        assert site.middleware.manager.end_all(user_id="7") == 1
+        assert connection.execute("SELECT count(*) FROM sessionware_sessions").fetchone() == (1,)  # the tombstone
+    assert site.told("record.corrupt")
+
+
+def test_header_has_a_limit_too(clock: Clock) -> None:
+    """An application may pass on a name that a visitor made up."""
+    site = SessionSite(clock=clock, max_bytes=1024)
+    with pytest.raises(SessionTooLarge, match="username"):
+        site.browser().visit(lambda session: session.login("x" * 100_000))
+
+    assert site.store.records == []
+
+
+@pytest.mark.parametrize("fields", ODD_FIELDS, ids=str)
+def test_row_that_is_no_record_is_corrupt(fields: dict[str, Any], clock: Clock) -> None:
+    """Told and deleted as any other that does not open. The rest of a list goes on, and nothing raises."""
+    site = SessionSite(clock=clock)
+    for _ in range(2):
+        site.browser().visit(lambda session: session.login("ada", user_id="7"))
+    odd, good = site.store.records
+    site.store.behind.owned_by = lambda owner, now: [odd._replace(**fields), good]
+
+    assert [info.id for info in site.middleware.manager.of(user_id="7")] == [good.id.hex()]
+    assert site.store.records == [good]
+    assert site.told("record.corrupt")
+
+
+@pytest.mark.parametrize("fields", ODD_FIELDS, ids=str)
+def test_row_that_is_no_record_can_be_counted_and_ended(fields: dict[str, Any], clock: Clock) -> None:
+    """By whoever looks after the site."""
+    site = SessionSite(clock=clock)
+    site.browser().visit(lambda session: session.login("ada", user_id="7"))
+    (record,) = site.store.records
+    odd = record._replace(**fields)
+    site.store.behind.load = lambda id, now: odd
+    site.store.behind.scan = lambda after=None, limit=1000: [odd] if after is None else []
+    manager = site.middleware.manager
+
+    assert manager.stats() == {"live": 0, "logged_in": 0, "expired": 0, "tombstones": 0, "bytes": 0}
+    assert manager.end(record.id.hex())
+    assert site.told("record.corrupt")
+    assert site.told("session.ended")
+
+
+def test_full_session_can_log_in(clock: Clock) -> None:
+    """The limit counts the data alone, and neither the header nor the seal."""
+    site = SessionSite(clock=clock, max_bytes=2048)
+    browser = site.browser()
+    browser.visit(lambda session: session.update(blob=b"x" * (2048 - len("blob") - 3)))
+    browser.visit(lambda session: session.login("ada" * 40, user_id="7" * 100))
+
+    assert browser.visit(lambda session: session.username).result == "ada" * 40
+    with pytest.raises(SessionTooLarge, match="2049 bytes, more than max_bytes=2048"):
+        browser.visit(lambda session: session.update(blob=b"x" * (2049 - len("blob") - 3)))
 
 
 @pytest.mark.parametrize("prefix", [b"\x02", b"\xff"])
@@ -187,14 +307,14 @@ NEXT = b"\x02"
 class Releases(dict[TaggedSealer, str]):
     """Which sites, known by their sealers, are of the next release: it reads its own format, and may write it."""
 
-    def seal(self, sealer: TaggedSealer, envelope: Envelope, id: bytes, version: int, owner: bytes | None) -> bytes:
-        payload = seal_envelope(sealer, envelope, id, version, owner)
+    def seal(self, sealer: TaggedSealer, envelope: Envelope, record: Record, path: bytes) -> bytes:
+        payload = seal_envelope(sealer, envelope, record, path)
         return NEXT + payload if self.get(sealer) == "writes" else payload
 
-    def open(self, sealer: TaggedSealer, record: Record) -> Stored | Unreadable:
+    def open(self, sealer: TaggedSealer, record: Record, path: bytes) -> Stored | Unreadable:
         if sealer in self:
             record = record._replace(payload=record.payload.removeprefix(NEXT))
-        return open_record(sealer, record)
+        return open_record(sealer, record, path)
 
 
 @pytest.fixture

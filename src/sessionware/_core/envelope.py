@@ -1,15 +1,17 @@
 """What is inside a record's payload: the session's header fields and its data, sealed.
 
-    payload = format version (1 byte) ‖ key id (4 bytes) ‖ AES-SIV(msgpack, bound to format, id, version and owner)
+    payload = format version (1 byte) ‖ key id (4 bytes) ‖ AES-SIV(context ‖ msgpack of the header fields and the data)
+    context = format, id, version, the lengths of path and owner, path, owner
 
-A payload opens only in the record for which it was sealed. One that was copied to another id, put back from an older
-version, or given another owner does not open.
+A payload opens only in the record for which it was sealed. One that was copied to another id or into another
+namespace, put back from an older version, or given another owner does not open.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 from struct import Struct
+from struct import error as StructError
 from typing import NamedTuple
 
 from .._seals import TaggedSealer, UnknownKey
@@ -18,7 +20,12 @@ from .values import Data, decode, encode
 
 FORMAT_VERSION = 1
 FORMAT_BYTE = bytes([FORMAT_VERSION])
-_CONTEXT = Struct(">B16sQ")
+_ID_BYTES = 16
+
+_CONTEXT = Struct(">B16sQHB")  # format, id, version, length of the path, 0 for no owner or 1 more than its length
+
+NO_EXTRA: Data = {}
+"""Shared by all envelopes without any, so never changed."""
 
 
 class Envelope(NamedTuple):
@@ -39,6 +46,12 @@ class Envelope(NamedTuple):
     username: str | None
     user_id: str | None
     session_version: int | None
+    extra: Data
+    """Whatever else the header has, each under a short name and as its value's own encoded bytes.
+
+    What this release does not know rides along unread, through writes, touches and renewals, so that what the next
+    release wrote comes back whole. Names in use, and the release that began to write them: none yet.
+    """
     data: Data
 
     @property
@@ -74,28 +87,56 @@ class Stored(NamedTuple):
     """Whether an old secret sealed it."""
 
 
-def seal_envelope(sealer: TaggedSealer, envelope: Envelope, id: bytes, version: int, owner: bytes | None) -> bytes:
-    """The payload for the record with this id, version and owner."""
-    return sealer.seal(encode(list(envelope)), _context(id, version, owner))
+def blank(now: int, token_hash: bytes, idle: int, data: Data) -> Envelope:
+    """The envelope of a session that begins now, and in which nobody is logged in."""
+    return Envelope(now, None, None, 0, token_hash, now, idle, None, None, None, NO_EXTRA, data)
 
 
-def open_record(sealer: TaggedSealer, record: Record) -> Stored | Unreadable:
-    """The record with its envelope, or why there is none. Nothing is parsed before it is authenticated."""
-    id, version, _, owner, payload = record
+def tombstone(now: int, idle: int, extra: Data) -> Envelope:
+    """What is left of a session that ended now."""
+    return Envelope(now, None, None, 0, b"", now, idle, None, None, None, lasting(extra), {})
+
+
+def lasting(extra: Data) -> Data:
+    """What outlives a login and an end: names that begin with an underscore. Others belong to the login before."""
+    return {name: value for name, value in extra.items() if name.startswith("_")} if extra else NO_EXTRA
+
+
+def seal_envelope(sealer: TaggedSealer, envelope: Envelope, record: Record, path: bytes) -> bytes:
+    """The payload for a record with this id, version and owner, in the namespace with this path."""
+    return sealer.seal(_context(record, path) + encode(list(envelope)))
+
+
+def open_record(sealer: TaggedSealer, record: Record, path: bytes) -> Stored | Unreadable:
+    """The record with its envelope, or why there is none. Nothing is parsed before it is authenticated.
+
+    A row that is not even a record, because somebody else wrote it, is corrupt like any other that does not open.
+    """
     try:
-        opened = sealer.open(payload, _context(id, version, owner))
+        return _opened(sealer, record, path)
     except UnknownKey:
-        return Unreadable.UNKNOWN_KEY if payload[:1] >= FORMAT_BYTE else Unreadable.CORRUPT
-    if opened is None:
-        return Unreadable.CORRUPT
-    packed, is_stale = opened
-    try:
-        return Stored(record, Envelope._make(decode(packed)), is_stale)
-    except (ValueError, TypeError):
+        return Unreadable.UNKNOWN_KEY if record.payload[:1] >= FORMAT_BYTE else Unreadable.CORRUPT
+    except (ValueError, TypeError, StructError):
         return Unreadable.CORRUPT
 
 
-def _context(id: bytes, version: int, owner: bytes | None) -> bytes:
-    """What a payload is bound to. All but the owner have fixed lengths, so no byte can move from one to the next."""
-    context = _CONTEXT.pack(FORMAT_VERSION, id, version)
-    return context if owner is None else context + owner
+def _opened(sealer: TaggedSealer, record: Record, path: bytes) -> Stored:
+    if len(record.id) != _ID_BYTES or not isinstance(record.expires_at, int) or not isinstance(record.payload, bytes):
+        raise ValueError("not a record")
+    context = _context(record, path)
+    opened = sealer.open(record.payload)
+    if opened is None or not opened[0].startswith(context):
+        raise ValueError("not sealed for this record")
+    plaintext, is_stale = opened
+    envelope = Envelope._make(decode(plaintext[len(context) :]))
+    if envelope.extra and not all(isinstance(name, str) for name in dict(envelope.extra)):
+        raise ValueError("a header of another shape")
+    return Stored(record, envelope, is_stale)
+
+
+def _context(record: Record, path: bytes) -> bytes:
+    """Lengths come first, so that no part can be taken for a piece of the next."""
+    id, version, _, owner, _ = record
+    if owner is None:
+        return _CONTEXT.pack(FORMAT_VERSION, id, version, len(path), 0) + path
+    return _CONTEXT.pack(FORMAT_VERSION, id, version, len(path), len(owner) + 1) + path + owner

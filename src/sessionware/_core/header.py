@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .envelope import Envelope
+from .envelope import Envelope, lasting
 from .lifetime import Limits, remembered_until
 from .tickets import token_hash
 
@@ -50,6 +50,7 @@ class HeaderChanges(NamedTuple):
                 authenticated_at=now,
                 deadline=now + limits.lifetime,
                 idle=limits.idle,
+                extra=lasting(envelope.extra),
             )
         if self.remember is not None:
             envelope = envelope._replace(deadline=remembered_until(envelope.began_at, self.remember, limits), idle=None)

@@ -19,10 +19,14 @@ from ..events import Events
 from ..stores.base import Record, Store
 from ..usernames import username_key
 from . import lifetime
-from .envelope import Envelope, Stored, Unreadable, open_record, seal_envelope
+from .envelope import NO_EXTRA, Envelope, Stored, Unreadable, open_record, seal_envelope, tombstone
 from .tickets import ID_BYTES, TOKEN_BYTES
+from .values import Data
 
 MAX_BYTES = 256 * 1024
+
+#: What a record may take beside its data.
+HEADER_BYTES = 8 * 1024
 
 #: Seconds of real time during which a save is retried while other requests keep changing the session.
 PATIENCE = 2.0
@@ -69,6 +73,7 @@ class Records:
     def __init__(
         self, store: Store, events: Events, *, max_bytes: int, clock: Callable[[], float], chance: Chance
     ) -> None:
+        self.path: bytes = "/".join(store.path).encode()
         self.store: Any = store  # Any, so that compiled code accepts what Python does: 1 for True
         self._events = events
         self._max_bytes = max_bytes
@@ -149,10 +154,17 @@ class Records:
             record = self.store.load(id, self._now())
             if record is None:
                 return False
-            stored = self.opened(keys, record)
-            if stored is not None and stored.envelope.is_tombstone:
-                return False
-            if self.store.replace(self._tombstone(keys, record)):
+            opened = open_record(keys.record, record, self.path)
+            if isinstance(opened, Stored):
+                if opened.envelope.is_tombstone:
+                    return False
+                extra = opened.envelope.extra
+            else:
+                self._emit_unreadable(record, opened)
+                if opened is Unreadable.CORRUPT:
+                    break  # there is nothing that a tombstone could take the place of
+                extra = NO_EXTRA
+            if self.store.replace(self._tombstone(keys, record, extra)):
                 return self._told_ended(id)
         return bool(self.store.delete(id)) and self._told_ended(id)
 
@@ -177,34 +189,40 @@ class Records:
             return []
         return [digest[:16] for digest in digests(keys.owner, identity)]
 
-    def opened(self, keys: Keys, record: Record) -> Stored | None:
+    def opened(self, keys: Keys, record: Any) -> Stored | None:
         """The record, opened; None, with an event, if it does not open."""
-        opened = open_record(keys.record, record)
+        opened = open_record(keys.record, record, self.path)
         if isinstance(opened, Stored):
             return opened
-        if opened is Unreadable.UNKNOWN_KEY:
-            self._events.emit("record.unknown_key", session_id=record.id.hex())
-            return None
-        self._events.emit("record.corrupt", session_id=record.id.hex())
-        with suppress(StoreError):  # it does no harm: if it cannot be deleted, the next reader tries again
-            self.store.delete(record.id)
+        self._emit_unreadable(record, opened)
+        if opened is Unreadable.CORRUPT:
+            # It does no harm: if it cannot be deleted, the next reader tries again. Its id may be of any type.
+            with suppress(StoreError, TypeError, LookupError):
+                self.store.delete(record.id)
         return None
+
+    def _emit_unreadable(self, record: Any, why: Unreadable) -> None:
+        # Any, because a row that is not a record may have an id of any type, which compiled code would refuse to read.
+        handle = record.id.hex() if isinstance(record.id, bytes) else None
+        if why is Unreadable.UNKNOWN_KEY:
+            self._events.emit("record.unknown_key", session_id=handle)
+        else:
+            self._events.emit("record.corrupt", session_id=handle)
 
     def _sealed(self, keys: Keys, record: Record, envelope: Envelope) -> Stored:
         """The record with the envelope as its payload."""
-        payload = seal_envelope(keys.record, envelope, record.id, record.version, record.owner)
+        payload = seal_envelope(keys.record, envelope, record, self.path)
         if len(payload) > self._max_bytes:
-            raise SessionTooLarge(
-                f"The session takes {len(payload)} bytes, more than max_bytes={self._max_bytes}. "
-                "Keep large data in the application's own storage, and its key in the session."
-            )
+            _check_size(envelope.data, self._max_bytes)
+        if len(payload) > self._max_bytes + HEADER_BYTES:
+            raise SessionTooLarge("The session's header, such as the username, is too large.")
         return Stored(Record(record.id, record.version, record.expires_at, record.owner, payload), envelope)
 
-    def _tombstone(self, keys: Keys, record: Record) -> Record:
+    def _tombstone(self, keys: Keys, record: Record, extra: Data) -> Record:
         now = self._now()
-        envelope = Envelope(now, None, None, 0, b"", now, lifetime.GRACE, None, None, None, {})
-        blank = Record(record.id, record.version + 1, now + lifetime.GRACE, None, b"")
-        return self._sealed(keys, blank, envelope).record
+        envelope = tombstone(now, lifetime.GRACE, extra)
+        fresh = Record(record.id, record.version + 1, now + lifetime.GRACE, None, b"")
+        return self._sealed(keys, fresh, envelope).record
 
     def _told_ended(self, id: bytes) -> bool:
         self._events.emit("session.ended", session_id=id.hex())
@@ -238,6 +256,16 @@ def prune_all(store: Store, now: int) -> int:
     while removed := store.prune(now, _BATCH):
         total += int(removed)
     return total
+
+
+def _check_size(data: Data, most: int) -> None:
+    """Raise `SessionTooLarge` for too much data. The header does not count, so that a full session can log in."""
+    size = sum(len(key.encode()) + len(value) for key, value in data.items())
+    if size > most:
+        raise SessionTooLarge(
+            f"The session's data take {size} bytes, more than max_bytes={most}. Keep large data in the application's "
+            "own storage, and its key in the session."
+        )
 
 
 def _end_of(envelope: Envelope, now: int, granted: int, is_confirmed: bool) -> int:

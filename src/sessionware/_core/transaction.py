@@ -15,7 +15,7 @@ from .._types import Environ
 from ..errors import SessionClosed, SessionConflict, StoreError, StoreUnavailable
 from . import lifetime
 from .changes import Changes
-from .envelope import Envelope, Stored
+from .envelope import Stored, blank
 from .header import UNCHANGED, HeaderChanges, Login
 from .lookup import DETACHED, FOREIGN, NEW, STORED, UNLOADED, Site, Standing, look_up
 from .records import Lost
@@ -347,8 +347,8 @@ class Transaction:
     def _create(self) -> None:
         site, now, token = self.site, self.site.now(), self.site.records.new_token()
         data, _ = self._changes.rebase(self._inherited())
-        blank = Envelope(now, None, None, 0, token_hash(token), now, site.limits.anonymous, None, None, None, data)
-        envelope = self.header.apply(blank, now, token, site.limits)
+        envelope = blank(now, token_hash(token), site.limits.anonymous, data)
+        envelope = self.header.apply(envelope, now, token, site.limits)
         is_confirmed = self.header.login is not None
         stored = site.records.create(self.keys, self.id, envelope, now, is_confirmed=is_confirmed)
         site.events.emit("session.created", session_id=stored.record.id.hex(), detail=self.created_by)

@@ -39,6 +39,11 @@ class Store(Protocol):
     A store need not inherit from this. One that does gets these docstrings, and an error if it lacks a method.
     """
 
+    @property
+    @abstractmethod
+    def path(self) -> tuple[str, ...]:
+        """The names of the namespaces that lead here from the root; () at the root. A wrapper hands it on."""
+
     @abstractmethod
     def create(self, record: Record) -> bool:
         """Add a new record. False, with nothing changed, if there is a record with this id, expired or not.

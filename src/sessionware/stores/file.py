@@ -73,10 +73,15 @@ class FileStore(Store):
         self._path = _made(Path(path).absolute())
         self._directory = str(self._path) + "/"
         self._fsync = fsync
+        self._names: tuple[str, ...] = ()
         self._walk = _Walk(self._directory)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {str(self._path)!r}>"
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        return self._names
 
     @_medium
     def create(self, record: Record) -> bool:
@@ -183,7 +188,9 @@ class FileStore(Store):
         return records
 
     def namespace(self, name: str) -> FileStore:
-        return FileStore(self._path / f"in_{checked_name(name)}", fsync=self._fsync)
+        sibling = FileStore(self._path / f"in_{checked_name(name)}", fsync=self._fsync)
+        sibling._names = (*self._names, name)
+        return sibling
 
     # One record's file
 

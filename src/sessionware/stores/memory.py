@@ -40,6 +40,7 @@ class MemoryStore(Store):
         if not isinstance(max_records, int) or max_records < 1:
             raise ConfigError(f"MemoryStore(max_records={max_records!r}): give a number, 1 or more.")
         self._max_records = max_records
+        self._path: tuple[str, ...] = ()
         self._lock = threading.Lock()
         self._tables: list[dict[bytes, bytes]] = [{} for _ in range(_TABLES)]
         self._count = 0
@@ -50,6 +51,10 @@ class MemoryStore(Store):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._count} of {self._max_records} records>"
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        return self._path
 
     def create(self, record: Record) -> bool:
         with self._lock:
@@ -120,7 +125,9 @@ class MemoryStore(Store):
 
     def namespace(self, name: str) -> MemoryStore:
         with self._lock:
-            return self._namespaces.setdefault(checked_name(name), MemoryStore(self._max_records))
+            sibling = self._namespaces.setdefault(checked_name(name), MemoryStore(self._max_records))
+            sibling._path = (*self._path, name)
+            return sibling
 
     def _find(self, id: bytes) -> Record | None:
         entry = self._tables[id[0]].get(id)

@@ -40,6 +40,7 @@ class SQLiteStore(Store):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._use(Database(path, _schema(_ROOT)), _ROOT)
+        self._names: tuple[str, ...] = ()
 
     def _use(self, database: Database, table: str) -> None:
         self._database = database
@@ -52,6 +53,10 @@ class SQLiteStore(Store):
     def close(self) -> None:
         """Close the file, also for the namespaces. No thread may be using it. A later use opens it again."""
         self._database.close()
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        return self._names
 
     def create(self, record: Record) -> bool:
         id, version, expires_at, owner, payload = record
@@ -92,6 +97,7 @@ class SQLiteStore(Store):
         self._database.add(_schema(table))
         sibling = copy.copy(self)
         sibling._use(self._database, table)
+        sibling._names = (*self._names, name)
         return sibling
 
 

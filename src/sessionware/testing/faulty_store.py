@@ -35,6 +35,10 @@ class FaultyStore(Store):
         self.calls: list[str] = []
         """The methods that were called, in order."""
 
+    @property
+    def path(self) -> tuple[str, ...]:
+        return self.behind.path
+
     def create(self, record: Record) -> bool:
         return bool(self._call("create", record))
 

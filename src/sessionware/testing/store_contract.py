@@ -41,6 +41,14 @@ class StoreContract(StoreRaces):
         assert store.create(record) is True
         assert store.load(record.id, NOW) == record
 
+    def test_create_stores_whatever_version_the_record_has(self) -> None:
+        """Records that move here from another store keep theirs."""
+        store = self.make_store()
+        for version in (1, 2**40):
+            assert store.create(a_record(version, version=version)) is True
+            assert store.load(id_of(version), NOW) == a_record(version, version=version)
+            assert store.replace(a_record(version, version=version + 1)) is True
+
     def test_create_changes_nothing_if_the_id_is_there(self) -> None:
         """False, with nothing changed, if there is a record with this id."""
         store = self._with(a_record(owner=ALICE))
@@ -357,6 +365,18 @@ class StoreContract(StoreRaces):
 
         for sibling in siblings:
             assert sibling.create(a_record()) is True, "two namespaces of different names share their records"
+
+    def test_a_store_knows_the_path_that_leads_to_it(self) -> None:
+        """The names of its namespaces from the root, as a tuple of text. Opening one anew does not change it."""
+        store = self.make_store()
+        root = store.path
+        child = store.namespace("a")
+
+        assert type(root) is tuple
+        assert all(type(name) is str for name in root)
+        assert child.path == store.namespace("a").path == (*root, "a")
+        assert child.namespace("b_1").path == (*root, "a", "b_1")
+        assert store.path == root
 
     def test_a_namespace_is_named_like_an_identifier(self) -> None:
         """1 to 32 lower-case letters, digits and `_`, beginning with a letter. Anything else is a `ConfigError`."""

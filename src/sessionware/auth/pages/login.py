@@ -1,4 +1,4 @@
-"""/login: for somebody who has an account."""
+"""/login: for somebody who has an account. What is said after a refusal is in `errors`."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ class Site:
     def sessions(self, world: World) -> list[Stored]:
         """Every live record that is not a tombstone, opened."""
         sealer = self._manager._site.keys.record
-        found = [open_record(sealer, record) for record in world.records if record.expires_at > self.now]
+        found = [open_record(sealer, record, b"") for record in world.records if record.expires_at > self.now]
         return [stored for stored in found if isinstance(stored, Stored) and not stored.envelope.is_tombstone]
 
     def _clock(self) -> float:

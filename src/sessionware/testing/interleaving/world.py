@@ -43,6 +43,7 @@ def _step(name: str) -> Any:
 class Stage:
     """Store and table of accounts for a request that is run again and again. It answers as before, and then waits."""
 
+    path: tuple[str, ...] = ()
     create: Any = _step("create")
     load: Any = _step("load")
     replace: Any = _step("replace")
