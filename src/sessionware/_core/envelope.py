@@ -104,7 +104,7 @@ def lasting(extra: Data) -> Data:
 
 def seal_envelope(sealer: TaggedSealer, envelope: Envelope, record: Record, path: bytes) -> bytes:
     """The payload for a record with this id, version and owner, in the namespace with this path."""
-    return sealer.seal(_context(record, path) + encode(list(envelope)))
+    return sealer.seal(_context(record.id, record.version, record.owner, path) + encode(list(envelope)))
 
 
 def open_record(sealer: TaggedSealer, record: Record, path: bytes) -> Stored | Unreadable:
@@ -113,30 +113,26 @@ def open_record(sealer: TaggedSealer, record: Record, path: bytes) -> Stored | U
     A row that is not even a record, because somebody else wrote it, is corrupt like any other that does not open.
     """
     try:
-        return _opened(sealer, record, path)
+        id, version, expires_at, owner, payload = record
+        if len(id) != _ID_BYTES or not isinstance(expires_at, int) or not isinstance(payload, bytes):
+            return Unreadable.CORRUPT
+        context = _context(id, version, owner, path)
+        opened = sealer.open(payload)
+        if opened is None or not opened[0].startswith(context):
+            return Unreadable.CORRUPT
+        plaintext, is_stale = opened
+        envelope = Envelope._make(decode(plaintext[len(context) :]))
+        if envelope.extra and not all(isinstance(name, str) for name in dict(envelope.extra)):
+            return Unreadable.CORRUPT
+        return Stored(record, envelope, is_stale)
     except UnknownKey:
         return Unreadable.UNKNOWN_KEY if record.payload[:1] >= FORMAT_BYTE else Unreadable.CORRUPT
     except (ValueError, TypeError, StructError):
         return Unreadable.CORRUPT
 
 
-def _opened(sealer: TaggedSealer, record: Record, path: bytes) -> Stored:
-    if len(record.id) != _ID_BYTES or not isinstance(record.expires_at, int) or not isinstance(record.payload, bytes):
-        raise ValueError("not a record")
-    context = _context(record, path)
-    opened = sealer.open(record.payload)
-    if opened is None or not opened[0].startswith(context):
-        raise ValueError("not sealed for this record")
-    plaintext, is_stale = opened
-    envelope = Envelope._make(decode(plaintext[len(context) :]))
-    if envelope.extra and not all(isinstance(name, str) for name in dict(envelope.extra)):
-        raise ValueError("a header of another shape")
-    return Stored(record, envelope, is_stale)
-
-
-def _context(record: Record, path: bytes) -> bytes:
+def _context(id: bytes, version: int, owner: bytes | None, path: bytes) -> bytes:
     """Lengths come first, so that no part can be taken for a piece of the next."""
-    id, version, _, owner, _ = record
     if owner is None:
         return _CONTEXT.pack(FORMAT_VERSION, id, version, len(path), 0) + path
     return _CONTEXT.pack(FORMAT_VERSION, id, version, len(path), len(owner) + 1) + path + owner
