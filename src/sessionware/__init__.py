@@ -33,10 +33,11 @@ from .errors import (
 )
 from .events import Event, EventName
 from .keyring import Keyring
-from .manager import Account, SessionInfo, SessionManager
+from .manager import Account, SessionManager
 from .middleware import SessionMiddleware
 from .opened import Opened
-from .session import Session, get_session
+from .session import EndReason, Session, get_session
+from .session_info import SessionInfo
 from .stores import open_store
 from .stores.base import Record, Store
 from .stores.file import FileStore
@@ -52,6 +53,7 @@ __all__ = [
     "ConfigError",
     "Cookie",
     "CrossOriginRefused",
+    "EndReason",
     "Event",
     "EventName",
     "FileStore",

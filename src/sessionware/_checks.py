@@ -56,7 +56,7 @@ def check_settings(*, cookie: object, timeouts: object, cross_origin: object, ma
         raise ConfigError(f"max_bytes={shown(max_bytes)}: write a number of bytes, at least 1024.")
 
 
-def check_functions(*, on_event: object, client_address: object, clock: object) -> None:
+def check_functions(*, on_event: object, client_address: object, clock: object, passive: object) -> None:
     """Raise `ConfigError` for what cannot be called."""
     if on_event is not None and not callable(on_event):
         raise ConfigError(f"on_event={shown(on_event)}: pass a function that takes an Event.")
@@ -64,6 +64,8 @@ def check_functions(*, on_event: object, client_address: object, clock: object) 
         raise ConfigError(
             f"client_address={shown(client_address)}: pass a function that takes an environ and returns an address."
         )
+    if passive is not None and not callable(passive):
+        raise ConfigError(f"passive={shown(passive)}: pass a function that takes an environ and returns True or False.")
     if not callable(clock):
         raise ConfigError(f"clock={shown(clock)}: pass a function that returns seconds, such as time.time.")
 

@@ -96,6 +96,8 @@ class Keys(NamedTuple):
     """For the cookie that browsers send over https only."""
     plain_ticket: Sealer
     """For the cookie without a prefix."""
+    visitor: Sealer
+    """For the form tokens of visitors without a session."""
     record: TaggedSealer
     owner: DigestKeys
     csrf: DigestKeys
@@ -103,11 +105,14 @@ class Keys(NamedTuple):
     """For names that belong to no account, in events."""
 
 
-def derive_keys(secrets: Sequence[bytes], *, secure_cookie: str, plain_cookie: str, record_format: bytes) -> Keys:
-    """The keys for these secrets, newest first, and for a site whose cookie has these names."""
+def derive_keys(
+    secrets: Sequence[bytes], *, secure_cookie: str, plain_cookie: str, store_path: Sequence[str], record_format: bytes
+) -> Keys:
+    """The keys for these secrets, newest first, for a site with these cookie names and this path of its store."""
     return Keys(
         secure_ticket=Sealer(_seal_keys(secrets, f"cookie {secure_cookie}")),
         plain_ticket=Sealer(_seal_keys(secrets, f"cookie {plain_cookie}")),
+        visitor=Sealer(_seal_keys(secrets, f"visitor {plain_cookie} {'/'.join(store_path)}")),
         record=TaggedSealer(_seal_keys(secrets, "record"), record_format),
         owner=_digest_keys(secrets, "owner"),
         csrf=_digest_keys(secrets, "csrf"),

@@ -6,7 +6,6 @@ No event carries a secret, a cookie, a password, a token or a stored value. Keys
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -27,6 +26,7 @@ EventName = Literal[
     "session.late_read",
     "record.corrupt",
     "record.unknown_key",
+    "cookie.unknown_key",
     "store.unavailable",
     "store.conflict",
     "login.succeeded",
@@ -51,6 +51,7 @@ WARNINGS: frozenset[EventName] = frozenset(
         "session.late_read",
         "record.corrupt",
         "record.unknown_key",
+        "cookie.unknown_key",
         "store.unavailable",
         "store.conflict",
         "login.busy",
@@ -87,7 +88,7 @@ class Event:
 class Events:
     """Passes events to the application's hook, if there is one, and to the log."""
 
-    def __init__(self, on_event: Callable[[Event], None] | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, on_event: Callable[[Event], None] | None, clock: Callable[[], float]) -> None:
         self._hook = on_event
         self._clock = clock
 

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from ._checks import check_functions, check_settings, check_store
 from ._core.envelope import FORMAT_BYTE, Stored, Unreadable, open_record
-from ._core.lifetime import last_used_at, limits_of
+from ._core.lifetime import GRACE, end_of, limits_of, system_clock
 from ._core.lookup import Site
 from ._core.origins import Origins
 from ._core.records import CHANCE, MAX_BYTES, Chance, Records, prune_all
 from ._core.setup_warnings import SetupWarnings
-from ._core.tickets import CookieValue, Tickets, wire_name
+from ._core.tickets import CookieValue, Tickets, names_of, wire_name
 from ._core.transaction import Transaction
-from ._core.values import decode
 from ._seals import derive_keys, digests
 from ._types import Environ, WSGIApplication
 from .cookie import Cookie
 from .events import Event, EventName, Events
 from .keyring import Keyring
 from .opened import Opened
-from .session import ENVIRON_KEY, Session, is_under_way
+from .session import ENVIRON_KEY, EndReason, Session, is_under_way
+from .session_info import SessionInfo, exported, info_of
 from .stores.base import Record, Store
 from .stores.memory import MemoryStore
 from .timeouts import Timeouts
@@ -50,22 +48,6 @@ class Account(Protocol):
         """Goes up when all of the account's sessions must end."""
 
 
-@dataclass(frozen=True)
-class SessionInfo:
-    """One place where somebody is logged in. Times are in seconds since the epoch."""
-
-    id: str
-    """The handle to end it by. Not a credential."""
-    authenticated_at: int
-    """When somebody logged in to it or, if nobody did, when it was created."""
-    last_used_at: int | None
-    """When it was last used, give or take a twentieth of its idle limit; None if it is remembered."""
-    expires_at: int
-    """When it ends if nobody uses it again."""
-    is_current: bool = False
-    """Whether it is the session of the current request."""
-
-
 def remote_address(environ: Mapping[str, Any]) -> str:
     """The address that the connection came from, which behind a proxy is the proxy's."""
     return str(environ.get("REMOTE_ADDR", ""))
@@ -85,6 +67,8 @@ class SessionManager:
         trusted_origins: Other sites whose forms may act in a session, such as `"https://partner.example"`.
         cross_origin: `"isolate"` gives requests from other sites no session; `"allow"` lets all of them in.
         max_bytes: The maximum size of one session's data, encoded.
+        passive: Says whether a request, by its environ, was sent by a script and not by a person, so that it does not
+            keep anybody logged in. Requests can say so themselves by the header `X-Session-Passive: 1`.
         on_event: Called with each `Event`.
         client_address: Returns the client's address for an environ, for events. Behind a proxy, `REMOTE_ADDR` is the
             proxy's, so pass a function that knows your proxy.
@@ -104,23 +88,26 @@ class SessionManager:
         trusted_origins: Iterable[str] = (),
         cross_origin: Literal["isolate", "allow"] = "isolate",
         max_bytes: int = MAX_BYTES,
+        passive: Callable[[Environ], object] | None = None,
         on_event: Callable[[Event], None] | None = None,
         client_address: Callable[[Environ], str] = remote_address,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = system_clock,
         _chance: Chance = CHANCE,
     ) -> None:
         store = MemoryStore() if store is None else store
         check_store(store)
         check_settings(cookie=cookie, timeouts=timeouts, cross_origin=cross_origin, max_bytes=max_bytes)
-        check_functions(on_event=on_event, client_address=client_address, clock=clock)
+        check_functions(on_event=on_event, client_address=client_address, clock=clock, passive=passive)
         keyring = secret if isinstance(secret, Keyring) else Keyring(secret)
         events = Events(on_event, clock)
         self._client_address = client_address
+        self._timeouts = timeouts
         self._site = Site(
             keys=derive_keys(
                 keyring._secrets,
                 secure_cookie=wire_name(cookie, secure=True),
                 plain_cookie=cookie.name,
+                store_path=store.path,
                 record_format=FORMAT_BYTE,
             ),
             records=Records(store, events, max_bytes=max_bytes, clock=clock, chance=_chance),
@@ -129,11 +116,19 @@ class SessionManager:
             limits=limits_of(timeouts),
             events=events,
             warnings=SetupWarnings(
-                is_per_process=isinstance(store, MemoryStore), is_always_secure=cookie.secure is True
+                is_per_process=isinstance(store, MemoryStore),
+                is_always_secure=cookie.secure is True,
+                cookie_names=names_of(cookie),
             ),
             clock=clock,
+            passive=passive,
             manager=self,
         )
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The limits that the site set."""
+        return self._timeouts
 
     # Somebody's sessions
 
@@ -151,12 +146,18 @@ class SessionManager:
             StoreUnavailable: The store failed.
             TypeError: Not exactly one of the three was given.
         """
-        infos = [_info(stored) for stored in self._owned_by(user, user_id, username)]
+        now = self._site.now()
+        infos = [info_of(stored, self._site.limits) for stored in self._owned_by(user, user_id, username)]
+        infos = [info for info in infos if info.expires_at > now]
         return sorted(infos, key=lambda info: info.authenticated_at, reverse=True)
 
-    def end(self, id: str) -> bool:
-        """End one session, by its handle. False if it has already ended. Raises `StoreUnavailable`."""
-        return self._site.records.end(self._site.keys, _record_id(id))
+    def end(self, id: str, *, reason: EndReason = "admin") -> bool:
+        """End one session, by its handle. False if it has already ended. Raises `StoreUnavailable`.
+
+        The `reason` is what `session.ended_because` tells its browser.
+        """
+        _check_reason(reason)
+        return self._end(_record_id(id), reason)
 
     def end_all(
         self,
@@ -166,6 +167,7 @@ class SessionManager:
         username: str | None = None,
         before: int | None = None,
         keep: str | None = None,
+        reason: EndReason = "admin",
     ) -> int:
         """End somebody's sessions everywhere, and return how many there were.
 
@@ -178,18 +180,21 @@ class SessionManager:
             username: A name, for sessions that were logged in to without a `user_id`.
             before: End only sessions whose login is older than this, in seconds since the epoch.
             keep: The handle of a session to leave alone.
+            reason: What `session.ended_because` tells the browsers.
 
         Raises:
             StoreUnavailable: The store failed; some of the sessions may have ended.
             TypeError: Not exactly one of the first three was given.
         """
+        _check_reason(reason)
         kept = None if keep is None else _record_id(keep)
-        ended = 0
-        for stored in self._owned_by(user, user_id, username, every_version=True):
-            is_meant = before is None or stored.envelope.began_at < before
-            if is_meant and stored.record.id != kept:
-                ended += self._site.records.end(self._site.keys, stored.record.id)
-        return ended
+        found = self._owned_by(user, user_id, username, every_version=True)
+        owner_id = user_id if user is None else user.id
+        return sum(
+            self._end(stored.record.id, reason, username, owner_id)
+            for stored in found
+            if (before is None or stored.envelope.began_at < before) and stored.record.id != kept
+        )
 
     def export(
         self, user: Account | None = None, *, user_id: str | None = None, username: str | None = None
@@ -205,7 +210,7 @@ class SessionManager:
             StoreUnavailable: The store failed.
             TypeError: Not exactly one of the three was given.
         """
-        return [_exported(stored) for stored in self._owned_by(user, user_id, username, every_version=True)]
+        return [exported(stored) for stored in self._owned_by(user, user_id, username, every_version=True)]
 
     # All sessions
 
@@ -213,7 +218,7 @@ class SessionManager:
         """Count the sessions, by reading all of them.
 
         The counts are `live` sessions, how many of those are `logged_in`, `expired` ones not pruned yet, `tombstones`
-        of sessions that ended in the last minute, and the `bytes` of all their payloads. Damaged records are left out,
+        of sessions that ended a short time ago, and the `bytes` of all their payloads. Damaged records are left out,
         and left alone. `progress` is called with the number of records read so far. Raises `StoreUnavailable`.
         """
         counts = {"live": 0, "logged_in": 0, "expired": 0, "tombstones": 0, "bytes": 0}
@@ -306,6 +311,10 @@ class SessionManager:
 
     # What `Auth` needs
 
+    def _end_own(self, id: str, user_id: str) -> bool:
+        """End one of somebody's sessions, unless it has become another user's meanwhile."""
+        return self._end(_record_id(id), "elsewhere", user_id=user_id)
+
     def _emit(self, name: EventName, **fields: Any) -> None:
         """Report what happened to an account."""
         self._site.events.emit(name, **fields)
@@ -315,6 +324,13 @@ class SessionManager:
         return digests(self._site.keys.account, name.encode("utf-8", "surrogatepass"))[0].hex()[:32]
 
     # Small steps
+
+    def _end(self, id: bytes, reason: EndReason, username: str | None = None, user_id: str | None = None) -> bool:
+        """End a session. If it has to be somebody's, this is asked again at the moment when it is ended."""
+        records, keys = self._site.records, self._site.keys
+        owners = None if username is None and user_id is None else records.owners(keys, username, user_id)
+        keep = max(self._site.limits.explain, GRACE)
+        return records.end(keys, id, owners=owners, reason=reason, keep=keep)
 
     def _begin(self, request: Environ | CookieValue) -> Session:
         return Session(Transaction(self._site, request))
@@ -349,6 +365,8 @@ class SessionManager:
     def _count(self, record: Record, now: int, counts: dict[str, int]) -> None:
         is_expired = isinstance(record.expires_at, int) and record.expires_at <= now
         opened = None if is_expired else open_record(self._site.keys.record, record, self._site.records.path)
+        if isinstance(opened, Stored):
+            is_expired = end_of(record.expires_at, opened.envelope, self._site.limits) <= now
         if opened is Unreadable.CORRUPT:
             return  # it may not even be a record
         counts["bytes"] += len(record.payload)
@@ -362,32 +380,9 @@ class SessionManager:
             counts["logged_in"] += record.owner is not None
 
 
-def _info(stored: Stored) -> SessionInfo:
-    record, envelope = stored.record, stored.envelope
-    used_at = last_used_at(record.expires_at, envelope.idle, envelope.began_at)
-    return SessionInfo(record.id.hex(), envelope.began_at, used_at, record.expires_at)
-
-
-def _exported(stored: Stored) -> dict[str, Any]:
-    """A session's header and data. The token's hash is left out: it says nothing about anybody."""
-    fields = stored.envelope._asdict()
-    data, extra = fields.pop("data"), fields.pop("extra")
-    del fields["token_hash"]
-    return {
-        "id": stored.record.id.hex(),
-        "expires_at": stored.record.expires_at,
-        **fields,
-        "extra": {name: _decoded(value) for name, value in extra.items()},
-        "data": {key: decode(value) for key, value in data.items()},
-    }
-
-
-def _decoded(value: bytes) -> Any:
-    """A value of the header's slot; as bytes, if a later release wrote it in a way that this one cannot read."""
-    try:
-        return decode(value)
-    except ValueError:
-        return value
+def _check_reason(reason: object) -> None:
+    if reason not in get_args(EndReason):
+        raise ValueError(f"reason={reason!r}: there are {', '.join(get_args(EndReason))}.")
 
 
 def _record_id(handle: str) -> bytes:

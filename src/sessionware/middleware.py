@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from ._checks import check_environ_key
+from ._core.lifetime import system_clock
 from ._core.records import MAX_BYTES
 from ._core.response import Response
 from ._core.transaction import Transaction
@@ -40,6 +40,8 @@ class SessionMiddleware:
         cross_origin: `"isolate"` gives requests from other sites no session; `"allow"` lets all of them in.
         environ_key: Where the session is kept in the environ.
         max_bytes: The maximum size of one session's data, encoded.
+        passive: Says whether a request, by its environ, was sent by a script and not by a person, so that it does not
+            keep anybody logged in. Requests can say so themselves by the header `X-Session-Passive: 1`.
         on_event: Called with each `Event`.
         client_address: Returns the client's address for an environ, for events.
         clock: Returns seconds since the epoch, as `time.time` does.
@@ -60,9 +62,10 @@ class SessionMiddleware:
         cross_origin: Literal["isolate", "allow"] = "isolate",
         environ_key: str = ENVIRON_KEY,
         max_bytes: int = MAX_BYTES,
+        passive: Callable[[Environ], object] | None = None,
         on_event: Callable[[Event], None] | None = None,
         client_address: Callable[[Environ], str] = remote_address,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = system_clock,
     ) -> None:
         manager = SessionManager(
             secret,
@@ -72,6 +75,7 @@ class SessionMiddleware:
             trusted_origins=trusted_origins,
             cross_origin=cross_origin,
             max_bytes=max_bytes,
+            passive=passive,
             on_event=on_event,
             client_address=client_address,
             clock=clock,

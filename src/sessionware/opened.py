@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from ._core.response import cookie_lines, with_session
+from ._core.commit import abandon, close, finish
+from ._core.lookup import DETACHED, FOREIGN, STORED, UNLOADED
+from ._core.response import with_session
 from ._core.tickets import CookieValue
+from ._core.transaction import SetCookie
 from ._types import Environ, Headers
 from .session import Session
 
@@ -39,7 +42,15 @@ class Opened:
     @property
     def cookie(self) -> str | None:
         """The value of the cookie that the browser should have now; after `session.commit()`, the new one."""
-        return self._transaction.cookie_value(self._request)
+        transaction, request, ticket = self._transaction, self._request, None
+        told, tickets, standing = transaction.cookie(), transaction.site.tickets, transaction.standing
+        if isinstance(told, SetCookie):
+            ticket = told.ticket
+        elif told is None and standing in (STORED, DETACHED):
+            ticket = transaction.ticket
+        elif told is None and standing in (UNLOADED, FOREIGN):
+            ticket = tickets.sent(transaction.site.keys, request)  # nobody has looked: it stays whatever it is
+        return None if ticket is None else tickets.value(transaction.site.keys, request, ticket)
 
     def headers(self, headers: Headers) -> Headers:
         """The response's headers with `Set-Cookie`, `Vary` and `Cache-Control` merged in.
@@ -48,7 +59,7 @@ class Opened:
         """
         if self._is_under_way or not self._transaction.accessed:
             return headers
-        return with_session(headers, cookie_lines(self._transaction, self._request))
+        return with_session(headers, self._transaction, self._request)
 
     def finish(self, *, failed: bool = False) -> None:
         """Save before the response's headers go out. With `failed`, for a server error, drop what is not saved yet.
@@ -60,10 +71,10 @@ class Opened:
         if self._is_under_way:
             return
         try:
-            self._transaction.finish(failed=failed)
+            finish(self._transaction, failed=failed)
         except BaseException:
             # The response will say that it failed, so `close` must not try to save any of this again.
-            self._transaction.abandon("it could not be saved")
+            abandon(self._transaction, "it could not be saved")
             raise
 
     def close(self, *, failed: bool = False) -> None:
@@ -72,4 +83,4 @@ class Opened:
         What was loaded can still be read afterwards.
         """
         if not self._is_under_way:
-            self._transaction.close(failed=failed)
+            close(self._transaction, failed=failed)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, MutableMapping
 from datetime import timedelta
-from hmac import compare_digest
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+from ._core import csrf
 from ._core.changes import MISSING, REMOVED
+from ._core.commit import commit
 from ._core.envelope import Envelope
-from ._core.header import Login
+from ._core.environ import is_unseen
+from ._core.header import Remember
+from ._core.lifetime import bounds, end_of, own_limits
+from ._core.login import Login
 from ._core.lookup import FOREIGN
 from ._core.transaction import CLOSED, Transaction
-from ._seals import digests
 from ._types import Environ, Request
 from .errors import ConfigError
-from .timeouts import _whole_seconds
+from .timeouts import Timeouts, _whole_seconds
 
 if TYPE_CHECKING:
     from .manager import SessionManager  # it makes sessions, so it cannot be imported here
 
 ENVIRON_KEY = "sessionware.session"
+
+EndReason = Literal["elsewhere", "limit", "password", "disabled", "admin"]
+"""Why somebody ended a session from outside its browser."""
 
 #: Where request objects keep their environ: WebOb and most others, Falcon, CherryPy, Django.
 _ENVIRON_ATTRIBUTES = ("environ", "env", "wsgi_environ", "META")
@@ -82,9 +87,14 @@ class Session(MutableMapping[str, Any]):
         return dict(self)
 
     def clear(self) -> None:
-        """Drop all data, and log out if somebody is logged in."""
+        """Drop all data, and log out if somebody is logged in.
+
+        A request that is late (its cookie was replaced a moment ago) logs out too, because a logout always wins.
+        """
         if self.username is not None:
             self.invalidate()
+        elif self._transaction.is_late_to_user:
+            self._transaction.end("clear() by a replaced cookie")
         else:
             self._transaction.writable().clear()
 
@@ -111,9 +121,13 @@ class Session(MutableMapping[str, Any]):
     # What it is
 
     @property
-    def id(self) -> str:
-        """The session's handle, 32 hexadecimal digits that stay for its life. Not a credential, so safe in logs."""
-        return self._loaded().id.hex()
+    def id(self) -> str | None:
+        """The session's handle, 32 hexadecimal digits that stay for its life. Not a credential, so safe in logs.
+
+        None until something is stored; `commit()` stores it.
+        """
+        stored = self._loaded().stored
+        return None if stored is None else stored.record.id.hex()
 
     @property
     def is_new(self) -> bool:
@@ -122,7 +136,10 @@ class Session(MutableMapping[str, Any]):
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the request comes from another origin, so that the session is empty and drops what is written."""
+        """Whether the request comes from another origin, so that the session is empty and drops what is written.
+
+        Also if another site sent it and the browser may have kept our cookie back: then a new one must not replace it.
+        """
         return self._loaded().standing is FOREIGN
 
     @property
@@ -134,8 +151,23 @@ class Session(MutableMapping[str, Any]):
     @property
     def expires_at(self) -> int | None:
         """When it ends if nobody uses it again, in seconds since the epoch; None if it is new."""
-        stored = self._loaded().stored
-        return None if stored is None else stored.record.expires_at
+        stored, limits = self._loaded().stored, self._transaction.site.limits
+        return None if stored is None else end_of(stored.record.expires_at, stored.envelope, limits)
+
+    @property
+    def ends_at(self) -> int | None:
+        """When it ends however active it is, in seconds since the epoch; None if it is new."""
+        envelope = self._envelope()
+        return None if envelope is None else bounds(envelope, self._transaction.site.limits)[0]
+
+    @property
+    def ended_because(self) -> Literal["expired"] | EndReason | None:
+        """Why the session that the browser's cookie names is over; None if it is not, or if the person ended it.
+
+        What `SessionManager.end` or `Auth` gave as the reason is told to the cookie that was good until then, for
+        `Timeouts.explain` seconds. A session that is not there (any more) is `"expired"`.
+        """
+        return cast("Literal['expired'] | EndReason | None", self._loaded().ended_because)
 
     @property
     def manager(self) -> SessionManager:
@@ -186,6 +218,7 @@ class Session(MutableMapping[str, Any]):
         *,
         user_id: str | None = None,
         session_version: int | None = None,
+        timeouts: Timeouts | None = None,
         check: Callable[[], object] | None = None,
     ) -> None:
         """Log in somebody whose identity was checked. The cookie gets a new token, so that the old one is worthless.
@@ -196,43 +229,77 @@ class Session(MutableMapping[str, Any]):
             username: The name to log in under.
             user_id: Whom the session belongs to, if names may change. Without it, the session belongs to the name.
             session_version: Kept in the session, to find out later whether all of the account's sessions were ended.
+            timeouts: Limits of this login's own: `idle`, `lifetime`, `remember` and `remember_lifetime`. All four take
+                the place of the site's, so begin with those: `dataclasses.replace(session.manager.timeouts, idle=600)`.
             check: Called right after the login is stored, and before the browser gets the new cookie. If it returns
-                something false, the session is ended again.
+                something false, the session is ended again. If it raises, the login is taken back.
 
         Raises:
             SessionClosed: The response's headers are out.
+            TypeError: `timeouts` is something else.
             ValueError: The name is empty.
         """
         if not _text(username):
             raise ValueError("an empty username cannot log in; assign None to log out")
         if user_id is not None:
             _text(user_id)
-        self._transaction.login(Login(username, user_id, session_version, check))
+        self._transaction.login(Login(username, user_id, session_version, check, own_limits(timeouts)))
 
     # Its life
 
     def renew_token(self) -> None:
-        """Give the cookie a new token, for when privileges change. The old token is dead; data and `id` stay."""
+        """Give the cookie a new token, for when privileges change. The old token is dead; data and `id` stay.
+
+        Call it after a second factor too.
+        """
         self._transaction.renew_token()
 
     def invalidate(self) -> None:
         """End the session now and permanently, whoever else writes to it. Writing afterwards starts a new one."""
         self._transaction.end()
 
-    def remember(self, seconds: int | timedelta) -> None:
-        """Keep the session when the browser is closed, for so many seconds from the login, without an idle limit.
+    def remember(self, seconds: int | timedelta | None, *, sliding: bool = False) -> None:
+        """Keep the session when the browser is closed, without an idle limit.
 
-        `Timeouts.remember` is the maximum.
+        It lasts for so many seconds from the login (from the session's creation, if nobody is logged in), but never
+        ends earlier than it would have ended if nobody used it. With `sliding`, each use of the session grants exactly
+        that many seconds, until `Timeouts.remember_lifetime` after the login.
+
+        Args:
+            seconds: How long, at most `Timeouts.remember`; None for "no longer", so that the usual limits hold again.
+            sliding: Whether each use grants the seconds anew.
+
+        Raises:
+            SessionClosed: The response's headers are out.
         """
-        self._transaction.remember(_whole_seconds(seconds))
+        self._transaction.remember(Remember(None if seconds is None else _whole_seconds(seconds), sliding))
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether this request counts as the person's activity. Assign False for one that a script sends by itself.
+
+        A request that does not count prolongs nothing. One with the header `X-Session-Passive: 1`, or that prefetches a
+        page, does not count either.
+        """
+        return self._transaction.keep_alive
+
+    @keep_alive.setter
+    def keep_alive(self, value: bool) -> None:
+        self._transaction.keep_alive = bool(value)
 
     def commit(self) -> None:
         """Save now. Otherwise it is saved before the response's headers go out, unless that is a server error.
 
-        Raises `StoreUnavailable`, `SessionConflict`, `SessionTooLarge`, and `TypeError` for a value that cannot be
-        stored.
+        A session that is not stored yet is stored, even if it is empty, and even right after `invalidate()`. Raises
+        `StoreUnavailable`, `SessionConflict`, `SessionTooLarge`, `TypeError` for a value that cannot be stored, and
+        `SessionClosed` if that would need a cookie and the headers are out.
         """
-        self._transaction.commit()
+        self._transaction.start()
+        commit(self._transaction)
+
+    def reload(self) -> None:
+        """Forget changes that are not saved, and read the session afresh. Raises `StoreUnavailable`."""
+        self._transaction.reload()
 
     # Messages for the next page
 
@@ -246,10 +313,14 @@ class Session(MutableMapping[str, Any]):
         return [message for _, message in self.get(_flash_key(queue), ())]
 
     def pop_flash(self, queue: str = "") -> list[Any]:
-        """The messages, which are then removed. One that another request adds in the meantime is not lost."""
+        """The messages, which are then removed. One that another request adds in the meantime is not lost.
+
+        HEAD requests and prefetches leave them, because nobody sees those pages.
+        """
         key = _flash_key(queue)
         shown = list(self.get(key, ()))
-        if shown:
+        request = self._transaction.request
+        if shown and not (isinstance(request, dict) and is_unseen(request)):
             ids = {id for id, _ in shown}
             self.modify(key, lambda entries: [entry for entry in entries if entry[0] not in ids] or REMOVED, default=[])
         return [message for _, message in shown]
@@ -258,22 +329,21 @@ class Session(MutableMapping[str, Any]):
 
     @property
     def csrf_token(self) -> str:
-        """A token for forms, for frameworks that want one. It changes at login. Reading it starts the session."""
-        self._transaction.start()
-        return self._csrf_tokens()[0]
+        """A token for forms, for frameworks that want one. It changes at login.
 
-    def check_csrf(self, value: str) -> bool:
-        """Whether this is the token of a form made in this session."""
-        if self._loaded().stored is None:
-            return False
-        given = _text(value).encode("utf-8", "replace")
-        return any(compare_digest(token.encode(), given) for token in self._csrf_tokens())
+        As long as there is no session, it is a visitor's token: nothing is stored, no cookie is set, and the form is
+        good for `Timeouts.anonymous` seconds. Where it is not known which site a form comes from
+        (`cross_origin="allow"`, `SessionManager.open(cookie=…)`), reading it starts the session.
+        """
+        return csrf.token_of(self._transaction)
 
-    def _csrf_tokens(self) -> list[str]:
-        """The token under every secret of the keyring, for forms made before a rotation."""
-        transaction = self._transaction
-        message = transaction.id + transaction.epoch.to_bytes(8, "big")
-        return [urlsafe_b64encode(digest).decode().rstrip("=") for digest in digests(transaction.keys.csrf, message)]
+    def check_csrf(self, value: str | None) -> bool:
+        """Whether this is the token of a form made in this session, or before there was one. None, for none, is not."""
+        return value is not None and csrf.is_good(self._transaction, _text(value).encode("utf-8", "replace"))
+
+    def renew_csrf(self) -> None:
+        """Give the session another token for forms, so that those made until now are refused. Starts the session."""
+        self._transaction.renew_csrf()
 
     def _loaded(self) -> Transaction:
         self._transaction.load()

@@ -19,8 +19,17 @@ class Timeouts:
     Args:
         idle: Ends a logged-in session that nobody uses (ASVS 5.0 7.3.1).
         lifetime: Ends a logged-in session, counted from the last login, however active it is (ASVS 5.0 7.3.2).
-        remember: The longest time that `session.remember()` grants.
-        anonymous: Ends a session that nobody uses and in which nobody is logged in.
+        remember: The longest time that `session.remember()` grants, from the login or, if it slides, from each use.
+        remember_lifetime: Ends a session whose `remember()` slides, counted from the login, however active it is.
+        anonymous: Ends a session that nobody uses and in which nobody is logged in. Forms that a visitor got without
+            a session are good for as long.
+        anonymous_lifetime: Ends a session in which nobody is logged in, counted from its creation, however active it
+            is.
+        unconfirmed: Ends a new session in which nobody is logged in, until its cookie has come back once. It keeps
+            floods of requests without cookies small. `session.remember()` lifts it.
+        explain: How long `session.ended_because` can say why a session was ended from elsewhere.
+
+    A session that exists already gets the shorter of what it was granted and what is set now.
 
     Raises:
         ConfigError: A duration is neither a whole number of seconds nor a `timedelta`, or is less than one second.
@@ -29,7 +38,11 @@ class Timeouts:
     idle: int | timedelta = 12 * _HOUR
     lifetime: int | timedelta = 7 * _DAY
     remember: int | timedelta = 30 * _DAY
-    anonymous: int | timedelta = _DAY
+    remember_lifetime: int | timedelta = 365 * _DAY
+    anonymous: int | timedelta = 14 * _DAY
+    anonymous_lifetime: int | timedelta = 90 * _DAY
+    unconfirmed: int | timedelta = _HOUR
+    explain: int | timedelta = _DAY
 
     def __post_init__(self) -> None:
         for field in fields(self):

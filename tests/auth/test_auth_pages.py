@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from html.parser import HTMLParser
 from socketserver import ThreadingMixIn
 from types import ModuleType
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 from urllib.parse import parse_qs, quote, urljoin, urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.util import FileWrapper, setup_testing_defaults
@@ -25,23 +25,29 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser
 from webtest import TestApp, TestResponse
 
-from sessionware import Busy, ConfigError, NotLoggedIn, StoreUnavailable, Throttled
+from sessionware import Busy, ConfigError, Cookie, MemoryStore, NotLoggedIn, Store, StoreUnavailable, Throttled
 from sessionware._types import StartResponse
 from sessionware.auth import Argon2Hasher, AuthPages, Field, Link, Page, PasswordPolicy, passwords, safe_next
 from sessionware.auth import pages as pages_package
 from sessionware.auth.pages import app as pages_app
-from sessionware.auth.pages import forms
+from sessionware.auth.pages import forms, login
 from sessionware.auth.pages.forms import Form
 from sessionware.auth.pages.html import STYLE, render_page
 from sessionware.auth.pages.request import PageFile, PageRequest, Response
+from sessionware.session import EndReason
+from sessionware.testing import FaultyStore
 from tests.support.auth_kit import CHEAP, PASSWORD, AuthSite, Crowd, together
 from tests.support.prerequisites import require
 from tests.support.wsgi import Started
 
 FORM = "application/x-www-form-urlencoded"
+PARTNER = "https://partner.example"
+LAX = Cookie()
 FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
 NAMES = ["login", "register", "logout"]
 EVIL_NAME = "\"><script>alert('x')</script>&amp;"
+
+Reason = EndReason | Literal["expired"]
 
 each_page = pytest.mark.parametrize("name", NAMES)
 
@@ -55,9 +61,12 @@ class PagesSite(AuthSite):
         minimum_length: int = 15,
         hasher: Argon2Hasher = CHEAP,
         trusted_origins: Iterable[str] = (),
+        cookie: Cookie = LAX,
+        store: Store | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(hasher=hasher, policy=PasswordPolicy(minimum_length), trusted_origins=trusted_origins)
+        policy = PasswordPolicy(minimum_length)
+        super().__init__(hasher=hasher, policy=policy, trusted_origins=trusted_origins, cookie=cookie, store=store)
         self.pages = AuthPages(app or self.greet, self.auth, **settings)
         self.served = self.wrapped(self.pages)
 
@@ -189,9 +198,136 @@ def test_a_logout_of_nobody_goes_home_too(site: PagesSite, visitor: TestApp) -> 
     assert site.store.scan() == []
 
 
-def test_head_has_no_body(site: PagesSite) -> None:
+def test_head_has_no_body(visitor: TestApp) -> None:
     """Servers need not cut it off."""
-    assert b"".join(site.pages({"REQUEST_METHOD": "HEAD", "PATH_INFO": "/login"}, Started())) == b""
+    assert visitor.head("/login").body == b""
+
+
+# Why somebody has to log in again
+
+
+def logged_out(site: PagesSite, reason: Reason) -> TestApp:
+    """A browser whose session is over."""
+    visitor = site.visitor()
+    log_in(visitor)
+    if reason == "expired":
+        site.clock.tick(12 * 3600)
+    else:
+        (info,) = site.manager.of(site.users.find_by_key("ada"))
+        site.manager.end(info.id, reason=reason)
+    return visitor
+
+
+def said(page: TestResponse) -> str | None:
+    """What a screen reader says of itself when the page is there."""
+    found = page.html.find(role="status")
+    return None if found is None else str(found.text)
+
+
+each_reason = pytest.mark.parametrize("reason", ["expired", *get_args(EndReason)])
+
+
+@each_reason
+def test_login_page_says_why_the_session_is_over(site: PagesSite, reason: Reason) -> None:
+    """Once, because the cookie that names it is removed. Logging in works as ever."""
+    visitor = logged_out(site, reason)
+
+    first, second = visitor.get("/login"), visitor.get("/login")
+
+    assert (said(first), said(second)) == (login.WHY_ENDED[reason], None)
+    assert ["Max-Age=0" in line for line in first.headers.getall("Set-Cookie")] == [True]
+    assert log_in(visitor).status_code == 303
+
+
+@each_reason
+def test_login_page_says_why_after_a_minute_too(site: PagesSite, reason: Reason) -> None:
+    """When the session is not just over."""
+    visitor = logged_out(site, reason)
+    site.clock.tick(61)
+
+    assert [said(visitor.get("/login")) for _ in range(2)] == [login.WHY_ENDED[reason], None]
+
+
+def test_every_reason_has_a_sentence_of_its_own() -> None:
+    """What is not known is not said."""
+    assert login.WHY_ENDED.keys() == {"expired", *get_args(EndReason)}
+    assert len(set(login.WHY_ENDED.values())) == 6
+
+
+@each_reason
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("HEAD", {}),
+        ("GET", {"Sec-Purpose": "prefetch"}),
+        ("GET", {"Sec-Purpose": "prefetch;prerender"}),
+        ("GET", {"X-Session-Passive": "1"}),
+        ("GET", {"Sec-Fetch-Mode": "cors"}),
+    ],
+    ids=["head", "prefetch", "prerender", "passive", "script"],
+)
+def test_look_that_nobody_sees_does_not_take_the_reason(
+    site: PagesSite, reason: Reason, method: str, headers: dict[str, str]
+) -> None:
+    """The person who comes afterwards is told."""
+    visitor = logged_out(site, reason)
+
+    unseen = visitor.request("/login", method=method, headers=headers)
+
+    assert "Set-Cookie" not in unseen.headers
+    assert said(visitor.get("/login")) == login.WHY_ENDED[reason]
+
+
+def test_other_pages_do_not_take_the_reason(site: PagesSite) -> None:
+    """/members leads to the login page, and that says it."""
+    visitor = logged_out(site, "password")
+    visitor.get("/")
+    visitor.get("/register")
+
+    assert said(visitor.get("/members").follow()) == login.WHY_ENDED["password"]
+
+
+def test_account_that_is_ready_is_said_first(site: PagesSite) -> None:
+    """There is one notice at a time, and the reason waits."""
+    visitor = logged_out(site, "limit")
+
+    assert said(visitor.get("/login?registered=1")) == login.ACCOUNT_IS_READY
+    assert said(visitor.get("/login")) == login.WHY_ENDED["limit"]
+
+
+def test_login_page_says_nothing_to_whoever_is_logged_in(site: PagesSite, visitor: TestApp) -> None:
+    """The session goes on."""
+    log_in(visitor)
+
+    assert said(visitor.get("/login")) is None
+    assert visitor.get("/").text == "Hello Ada"
+
+
+def test_login_page_says_nothing_of_a_logout(site: PagesSite, visitor: TestApp) -> None:
+    """Nor in another tab that still has the cookie."""
+    log_in(visitor)
+    headers = {"Cookie": f"sid={visitor.cookies['sid']}"}
+    visitor.post("/logout")
+
+    assert said(visitor.get("/login")) is None
+    assert said(site.visitor().get("/login", headers=headers)) is None
+
+
+@pytest.mark.parametrize("broken", ["load", "delete"])
+def test_login_page_is_shown_in_an_outage(broken: str) -> None:
+    """Without a reason, and without taking the cookie away: it is asked for again when the store is back."""
+    store = FaultyStore(MemoryStore())
+    site = PagesSite(store=store)
+    site.register("Ada")
+    visitor = logged_out(site, "expired")
+    store.broken.add(broken)
+
+    page = visitor.get("/login")
+    store.broken.clear()
+
+    assert (page.status_code, said(page), "Set-Cookie" in page.headers) == (200, None, False)
+    assert page.form["password"].value == ""
+    assert said(visitor.get("/login")) == login.WHY_ENDED["expired"]
 
 
 @each_page
@@ -325,21 +461,35 @@ ORIGINS: list[tuple[dict[str, str], bool]] = [
     ({"Sec-Fetch-Site": "same-origin"}, True),
     ({"Sec-Fetch-Site": "none"}, True),
     ({"Origin": "http://localhost:80"}, True),
-    ({"Sec-Fetch-Site": "cross-site", "Origin": "https://partner.example"}, True),
+    ({"Sec-Fetch-Site": "cross-site", "Origin": PARTNER}, False),
     ({}, True),
 ]
 
 
 @pytest.mark.parametrize(("headers", "is_ours"), ORIGINS, ids=str)
 def test_where_a_form_comes_from_decides(headers: dict[str, Any], is_ours: bool) -> None:
-    """Fetch Metadata first, then Origin; what brings neither is not a browser. A partner is let in by name."""
-    site = PagesSite(trusted_origins=["https://partner.example"])
+    """Fetch Metadata first, then Origin; what brings neither is not a browser.
+
+    From a partner's page a browser does not send a Lax cookie, so nobody can tell whether there is a session.
+    """
+    site = PagesSite(trusted_origins=[PARTNER])
     site.register("Ada")
     visitor = site.visitor()
 
     assert post(visitor, "/login", GOOD_BODY, headers=headers).status_code == (303 if is_ours else 403)
     assert visitor.get("/").text == ("Hello Ada" if is_ours else "Hello stranger")
     assert site.hasher.calls == ["verify"] * is_ours
+
+
+def test_partner_is_let_in_by_name_with_a_cookie_that_goes_everywhere() -> None:
+    """Under SameSite=None a browser keeps no cookie back, so one that is not there does not exist."""
+    site = PagesSite(trusted_origins=[PARTNER], cookie=Cookie(samesite="None", secure=True))
+    site.register("Ada")
+    visitor = TestApp(site.served, extra_environ={"wsgi.url_scheme": "https"})
+    headers = {"Sec-Fetch-Site": "cross-site", "Origin": PARTNER}
+
+    assert post(visitor, "/login", GOOD_BODY, headers=headers).status_code == 303
+    assert visitor.get("/").text == "Hello Ada"
 
 
 def test_who_comes_while_all_memory_is_in_use_gets_a_page_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

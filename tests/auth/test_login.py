@@ -589,9 +589,35 @@ def test_a_session_that_lost_its_right_cannot_end_the_others(site: AuthSite, ada
     site.users.set_password(ada.id, CHEAP.hash("a new password"), expect=ada.password_hash, ends_sessions=True)
     fresh = site.logged_in("Ada", "a new password")
 
-    stale.do(lambda environ: site.auth.logout(environ, everywhere=True))
+    with pytest.raises(NotLoggedIn):
+        stale.do(lambda environ: site.auth.logout(environ, everywhere=True))
 
-    assert fresh.who() == "Ada"
+    assert (stale.who(), fresh.who()) == (None, "Ada")
+    assert len(site.manager.of(user_id=ada.id)) == 1
+
+
+def test_a_logout_everywhere_by_a_replaced_cookie_ends_this_session_alone(site: AuthSite, ada: User) -> None:
+    """The cookie's right to the account is gone, so it may not end the others. The caller is told."""
+    browser, elsewhere = site.logged_in("Ada"), site.logged_in("Ada")
+    late = browser.copied()
+    browser.do(lambda environ: get_session(environ).renew_token())
+
+    with pytest.raises(NotLoggedIn):
+        late.do(lambda environ: site.auth.logout(environ, everywhere=True))
+
+    assert (browser.who(), elsewhere.who()) == (None, "Ada")
+
+
+def test_login_without_the_cookie_that_a_browser_may_have_kept_back_is_refused() -> None:
+    """A trusted partner's form comes without a Lax cookie, and a login there would replace the visitor's session."""
+    site = AuthSite(trusted_origins=["https://partner.example"])
+    user = site.register("Ada")
+    headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://partner.example"}
+
+    with pytest.raises(CrossOriginRefused):
+        site.browser().do(lambda environ: site.auth.login_user(environ, user), headers=headers)
+
+    assert site.store.scan() == []
 
 
 @on_both_media

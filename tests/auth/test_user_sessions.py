@@ -111,6 +111,41 @@ def test_all_other_sessions_can_be_ended(accounts: Accounts) -> None:
     assert [accounts.username(browser) for browser in (*browsers, eve)] == [None, "ada", None, "eve"]
 
 
+@pytest.mark.parametrize("moment", ["load", "replace"])
+@pytest.mark.parametrize("what", ["end_session", "end_other_sessions"])
+def test_session_that_became_another_users_is_left_alone(accounts: Accounts, what: str, moment: str) -> None:
+    """Somebody else may log in there, in the same browser, between the list and the end."""
+    here, there = accounts.browser("ada"), accounts.browser("ada")
+    accounts.browser("bob")
+    there_id = there.visit(lambda session: session.id).result
+    auth, before = accounts.auth, accounts.site.store.before
+
+    def end(environ: dict[str, Any]) -> bool | int:
+        auth.require_user(environ)
+        before[moment] = lambda: accounts.visit(there, auth.login, "bob", PASSWORD)
+        return auth.end_session(environ, there_id) if what == "end_session" else auth.end_other_sessions(environ)
+
+    assert accounts.visit(here, end) == 0
+    assert [accounts.username(browser) for browser in (here, there)] == ["ada", "bob"]
+
+
+def test_browser_is_told_why_its_session_was_ended(accounts: Accounts) -> None:
+    """By whichever way its owner ended it from another one."""
+    told = []
+    for act, arguments in (
+        (accounts.auth.end_other_sessions, {}),
+        (accounts.auth.logout, {"everywhere": True}),
+    ):
+        here, there = accounts.browser("ada"), accounts.browser("ada")
+        accounts.visit(here, lambda environ, act=act, how=arguments: act(environ, **how))
+        told.append([browser.visit(lambda session: session.ended_because).result for browser in (here, there)])
+
+    here, there = accounts.browser("ada"), accounts.browser("ada")
+    accounts.visit(here, accounts.auth.end_session, there.visit(lambda session: session.id).result)
+    told.append([browser.visit(lambda session: session.ended_because).result for browser in (here, there)])
+    assert told == [[None, "elsewhere"]] * 3
+
+
 def test_session_that_lost_its_right_lists_and_ends_nothing(accounts: Accounts) -> None:
     """One from before "log out everywhere" is nobody's any more, for the list too."""
     first, second = accounts.browser("ada"), accounts.browser("ada")

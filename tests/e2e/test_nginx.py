@@ -213,12 +213,17 @@ def test_form_of_a_browser_that_sends_only_origin_needs_the_host(
     assert log_in(port, trusted, Origin="https://evil.example").state["username"] is None
 
 
-def test_trusted_origins_name_the_site_where_the_host_cannot_be_handed_on(
+def test_application_names_the_site_where_the_host_cannot_be_handed_on(
     tmp_path: Path, certificate: Certificate
 ) -> None:
-    """The public origin in `trusted_origins` is the way out for those who cannot change the proxy."""
-    probe = Probe(trusted_origins=["https://www.example.test"])
-    with serve_by_waitress(probe) as upstream, nginx(tmp_path, upstream, certificate=certificate) as port:
+    """To put the public name into the environ is the way out for those who cannot change the proxy."""
+    probe = Probe()
+
+    def site(environ: dict[str, Any], start_response: Any) -> Any:
+        environ["HTTP_HOST"] = "www.example.test"
+        return probe(environ, start_response)
+
+    with serve_by_waitress(site) as upstream, nginx(tmp_path, upstream, certificate=certificate) as port:
         assert log_in(port, certificate, Origin="https://www.example.test").state["username"] == "ada"
         assert log_in(port, certificate, Origin="https://evil.example").state["username"] is None
 

@@ -92,7 +92,7 @@ class Visitor:
         site, stored = self.manager._site, stored_as(ticket.handle.id, self.manager)
         assert stored is not None
         envelope = stored.envelope.with_data(edit(stored.envelope.data))
-        assert site.records.swap(site.keys, stored, envelope, site.now(), is_confirmed=True)
+        assert site.records.swap(site.keys, stored, envelope, stored.record.expires_at)
 
 
 @pytest.fixture(params=["sqlite", "file"])
@@ -125,6 +125,35 @@ def test_what_is_right_passes(visitor: Visitor) -> None:
     visitor.revoke("ada")
 
     assert visitor.found() == (0, 0, 0)
+
+
+def test_login_that_joins_another_one_lets_both_cookies_live(visitor: Visitor) -> None:
+    """They die together, by the next renewal."""
+    before = visitor.send("put", key="k1", value=7)
+    first, second = (visitor.send("login", before, name="ada") for _ in range(2))
+    for ticket in (first, second):
+        visitor.send("add", ticket, key="n0")
+    visitor.send("read", first)
+    visitor.send("rotate", second)
+    for ticket in (before, first, second):
+        visitor.send("read", ticket)
+
+    assert first.handle is second.handle
+    assert visitor.found() == (0, 0, 0)
+
+
+def test_cookie_of_a_login_that_outlives_a_renewal_is_found(visitor: Visitor) -> None:
+    """The record is as it was while two logins shared it, and both of their cookies open it again."""
+    before = visitor.send("put", key="k1", value=7)
+    first, second = (visitor.send("login", before, name="ada") for _ in range(2))
+    record = visitor.record(first)
+    visitor.send("rotate", second)
+    visitor.store.delete(record.id)
+    visitor.store.create(record)
+    for ticket in (first, second):
+        visitor.send("add", ticket, key="n1")
+
+    assert len(visitor.book.revived) == 2
 
 
 def test_lost_write_is_found(visitor: Visitor) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 from wsgiref.util import setup_testing_defaults
 
-from sessionware import SessionMiddleware, get_session
-from tests.rules.model_browser import SHELF, Sight, empty_of, value_of
+from sessionware import SessionMiddleware, Timeouts, get_session
+from tests.rules.model_browser import SHELF, Limits, Sight, empty_of, value_of
 
 
 class Body:
@@ -40,13 +40,24 @@ def application(environ: dict[str, Any], start_response: Any) -> Body:
 class RealVisit:
     """One request to a middleware around `application`, in as many steps as one likes."""
 
-    def __init__(self, middleware: SessionMiddleware, cookie: str | None, *, from_elsewhere: bool = False) -> None:
+    def __init__(
+        self,
+        middleware: SessionMiddleware,
+        cookie: str | None,
+        *,
+        comes_from: Literal["here", "elsewhere", "nowhere"] = "here",
+        is_passive: bool = False,
+    ) -> None:
         environ: dict[str, Any] = {}
         setup_testing_defaults(environ)
         if cookie is not None:
             environ["HTTP_COOKIE"] = f"sid={cookie}"
-        if from_elsewhere:
+        if comes_from == "here":
+            environ["HTTP_SEC_FETCH_SITE"] = "same-origin"
+        elif comes_from == "elsewhere":
             environ.update(REQUEST_METHOD="POST", HTTP_SEC_FETCH_SITE="cross-site")
+        if is_passive:
+            environ["HTTP_X_SESSION_PASSIVE"] = "1"
         self.headers: list[tuple[str, str]] = []
         self._stream: Any = middleware(environ, self._start)
         self._body: Body = environ["test.body"]
@@ -78,7 +89,15 @@ class RealVisit:
         data = session.copy()
         if SHELF in data:
             data[SHELF] = [message for _, message in data[SHELF]]
-        return Sight(data, session.username, session.authenticated_at, session.created_at, session.expires_at)
+        return Sight(
+            data,
+            session.username,
+            session.authenticated_at,
+            session.created_at,
+            session.expires_at,
+            session.ends_at,
+            session.ended_because,
+        )
 
     def puts(self, key: str, item: str) -> None:
         self.session[key] = value_of(key, item)
@@ -105,20 +124,35 @@ class RealVisit:
     def takes_messages(self) -> list[str]:
         return self.session.pop_flash()
 
-    def makes_form(self) -> None:
-        assert self.session.csrf_token
-
-    def logs_in(self, name: str) -> None:
-        self.session.username = name
+    def logs_in(self, name: str, own_limits: Limits | None = None) -> None:
+        self.session.login(name, timeouts=None if own_limits is None else Timeouts(**own_limits._asdict()))
 
     def changes_cookie(self) -> None:
         self.session.renew_token()
 
-    def asks_to_stay(self, seconds: int) -> None:
-        self.session.remember(seconds)
+    def asks_to_stay(self, seconds: int | None, slides: bool = False) -> None:
+        if seconds is None:
+            self.session.remember(None)
+        else:
+            self.session.remember(seconds, sliding=slides)
+
+    def counts_not(self) -> None:
+        self.session.keep_alive = False
 
     def logs_out(self) -> None:
         self.session.username = None
 
     def saves(self) -> None:
         self.session.commit()
+
+    def reloads(self) -> None:
+        self.session.reload()
+
+    def makes_form(self) -> str:
+        return self.session.csrf_token
+
+    def renews_form(self) -> None:
+        self.session.renew_csrf()
+
+    def checks_form(self, form: str) -> bool:
+        return self.session.check_csrf(form)

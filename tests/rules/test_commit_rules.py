@@ -1,4 +1,4 @@
-"""The thirteen rules of commit (docs/guarantees.md), each shown at work. A test is named after its rule's number."""
+"""The rules of commit (docs/guarantees.md), each shown at work. A test is named after its rule's number."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import pytest
 from sessionware import MemoryStore, Record, Session, SessionClosed, StoreUnavailable, Timeouts, get_session
 from sessionware._core.records import Chance
 from tests.support.fixed import Clock
-from tests.support.kit import SessionSite, SiteBrowser
+from tests.support.kit import SessionSite, SiteBrowser, View
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
+
+HOUR, DAY = 3600, 24 * 3600
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def test_rule_01_read_is_touched_at_most_once_per_interval(
     site: SessionSite, browser: SiteBrowser, clock: Clock
 ) -> None:
     """Reading lets the session live on, with one touch for each twentieth of its idle limit."""
-    clock.tick(60 * 60)  # an anonymous session idles for a day: a twentieth is 72 minutes, but an hour is the most
+    clock.tick(60 * 60)  # an anonymous session idles for two weeks, so an hour is less than a twentieth
     calls = []
     for _ in range(3):
         browser.read()
@@ -276,7 +278,7 @@ def test_rule_02_gives_up_with_503_and_keeps_what_was_stored(
 def test_rule_02_clear_of_an_empty_session_takes_what_was_added_meanwhile(site: SessionSite) -> None:
     """Also if there was nothing to clear when the request looked."""
     browser = site.browser()
-    browser.visit(lambda session: session.csrf_token)
+    browser.visit(lambda session: session.commit())
     slow = browser.tab()
 
     def view(session: Session) -> None:
@@ -320,7 +322,7 @@ def test_rule_03_write_to_a_record_that_is_gone_is_dropped(site: SessionSite, br
 
     def slow(session: Session) -> None:
         session["n"] = 2
-        site.store.behind.delete(bytes.fromhex(session.id))
+        site.store.behind.delete(bytes.fromhex(str(session.id)))
 
     visit = browser.visit(slow)
 
@@ -339,6 +341,61 @@ def test_rule_03_ending_wins_however_many_others_write(
 
     assert site.store.records == []
     assert "Max-Age=0" in visit.set_cookies[0]
+
+
+def test_rule_03_write_to_a_session_that_expired_meanwhile_is_dropped(
+    site: SessionSite, browser: SiteBrowser, clock: Clock
+) -> None:
+    """A request that straddles the end of its session does not bring it back, and is told."""
+
+    def slow(session: Session) -> None:
+        session["n"] = 2
+        clock.tick(14 * DAY)
+
+    visit = browser.visit(slow)
+
+    assert visit.set_cookies == []
+    assert [(event.keys, event.detail) for event in site.told("session.write_discarded")] == [
+        (("n",), "the session was ended meanwhile")
+    ]
+    assert browser.read() == {}
+
+
+def test_rule_03_touch_does_not_revive_what_expired_meanwhile(
+    site: SessionSite, browser: SiteBrowser, clock: Clock
+) -> None:
+    """Nor does looking at it."""
+    browser.visit(lambda session: (session["n"], clock.tick(14 * DAY)))
+
+    assert site.store.taken() == ["load"]
+    assert browser.read() == {}
+
+
+def test_rule_03_logging_out_of_an_expired_session_removes_its_record(
+    site: SessionSite, browser: SiteBrowser, clock: Clock
+) -> None:
+    """Else a server whose clock is late would take it for a live one."""
+    clock.tick(14 * DAY)
+    late = SessionSite(site.store, Clock(clock.now - 60))
+
+    visit = browser.visit(lambda session: session.invalidate())
+
+    assert "Max-Age=0" in visit.set_cookies[0]
+    assert site.store.records == []
+    assert SiteBrowser(late, browser.client.cookiejar).read() == {}
+
+
+def test_rule_03_logging_out_of_a_session_that_is_over_by_what_is_set_now_ends_it(
+    site: SessionSite, browser: SiteBrowser, clock: Clock
+) -> None:
+    """The record is live for the store, and would be again if the limits were raised."""
+    shorter = SiteBrowser(SessionSite(site.store, clock, timeouts=Timeouts(anonymous=60)), browser.client.cookiejar)
+    clock.tick(HOUR)
+
+    visit = shorter.visit(lambda session: session.invalidate())
+
+    assert "Max-Age=0" in visit.set_cookies[0]
+    assert browser.read() == {}
 
 
 # Rule 4 -----------------------------------------------------------------------------------------------------------
@@ -380,7 +437,7 @@ def test_rule_05_write_begun_before_a_login_is_dropped_after_it(
     assert "'n'" in caplog.text
 
 
-def test_rule_05_write_begun_before_a_regenerate_is_dropped(site: SessionSite, browser: SiteBrowser) -> None:
+def test_rule_05_write_begun_before_a_renewal_is_dropped(site: SessionSite, browser: SiteBrowser) -> None:
     """The same for a new token without a login."""
     other = browser.tab()
 
@@ -391,6 +448,29 @@ def test_rule_05_write_begun_before_a_regenerate_is_dropped(site: SessionSite, b
     browser.visit(slow)
 
     assert other.read() == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("act", "name"),
+    [
+        (lambda session: session.renew_token(), "renew_token()"),
+        (lambda session: session.remember(60), "remember()"),
+        (lambda session: session.remember(None), "remember()"),
+        (lambda session: session.renew_csrf(), "renew_csrf()"),
+    ],
+    ids=["renew_token", "remember", "remember None", "renew_csrf"],
+)
+def test_rule_05_what_changes_no_data_is_told_too_when_it_loses(
+    site: SessionSite, browser: SiteBrowser, act: View, name: str
+) -> None:
+    """There is no key to name, so the event names the call."""
+    other = browser.tab()
+
+    visit = browser.visit(lambda session: (act(session), other.visit(log_in("ada"))))
+
+    (event,) = site.told("session.write_discarded")
+    assert (visit.set_cookies, event.keys) == ([], ())
+    assert event.detail == f"the session's epoch moved meanwhile: {name} did nothing"
 
 
 # Rule 6 -----------------------------------------------------------------------------------------------------------
@@ -444,8 +524,10 @@ def test_rule_06_same_user_again_keeps_the_data_and_gets_a_new_token(site: Sessi
     assert browser.read() == {"n": 1}
 
 
-def test_rule_06_login_that_loses_to_another_gets_a_record_of_its_own(site: SessionSite, browser: SiteBrowser) -> None:
-    """A double click logs in twice; the loser starts from the winner's data, for it is the same user's."""
+def test_rule_06_login_that_loses_to_another_one_of_the_same_user_joins_it(
+    site: SessionSite, browser: SiteBrowser
+) -> None:
+    """A double click logs in twice, into one session with a token for each. Both changes are in it."""
     other = browser.tab()
 
     def slow(session: Session) -> None:
@@ -455,9 +537,28 @@ def test_rule_06_login_that_loses_to_another_gets_a_record_of_its_own(site: Sess
 
     browser.visit(slow)
 
-    assert browser.read() == {"n": 1, "early": True, "late": True}
-    assert other.read() == {"n": 1, "early": True}
-    assert len(site.store.records) == 2
+    assert browser.cookies["sid"] != other.cookies["sid"]
+    assert len(site.store.records) == 1
+    for tab in (browser, other):
+        seen = tab.visit(lambda session: (session.username, session.copy())).result
+        assert seen == ("ada", {"n": 1, "early": True, "late": True})
+
+
+def test_rule_06_login_that_loses_to_a_renewal_keeps_an_anonymous_visitors_data(
+    site: SessionSite, browser: SiteBrowser
+) -> None:
+    """In a record of its own, because nothing shows that whoever renewed the token is the same person."""
+    other = browser.tab()
+
+    def slow(session: Session) -> None:
+        session["late"] = True
+        other.visit(lambda session: session.renew_token())
+        session.username = "ada"
+
+    browser.visit(slow)
+
+    assert browser.visit(lambda session: (session.username, session.copy())).result == ("ada", {"n": 1, "late": True})
+    assert other.visit(lambda session: (session.username, session.copy())).result == (None, {"n": 1})
 
 
 def test_rule_06_login_that_loses_to_another_user_starts_from_its_own_changes(
@@ -528,22 +629,90 @@ def test_rule_06_login_that_does_not_hold_any_more_is_ended(site: SessionSite, b
     assert site.told("session.ended")
 
 
-@pytest.mark.parametrize("ending", ["works", "fails"])
-def test_rule_06_login_that_cannot_be_checked_does_not_hold(
-    site: SessionSite, browser: SiteBrowser, ending: str
-) -> None:
-    """Where nobody can say whether the account is still good, its token does not leave the server."""
+def accounts_are_on_fire() -> bool:
+    raise StoreUnavailable("the accounts are on fire")
 
-    def check() -> None:
-        if ending == "fails":
-            site.store.broken.add("load")
-        raise StoreUnavailable("the accounts are on fire")
+
+def test_rule_06_login_that_cannot_be_checked_is_taken_back(site: SessionSite, browser: SiteBrowser) -> None:
+    """Nobody is logged in, the visitor's data stays, and the token goes out with the 503."""
+    before = browser.tab()
+
+    visit = browser.visit(lambda session: (session.update(n=2), session.login("ada", check=accounts_are_on_fire)))
+
+    assert (visit.response.status_int, len(visit.set_cookies)) == (503, 1)
+    assert site.told("session.login", "session.renewed")[-1].detail.endswith("was taken back")
+    assert browser.visit(lambda session: (session.username, session.copy())).result == (None, {"n": 1})
+    assert before.read() == {}
+
+
+def test_rule_06_login_that_is_taken_back_leaves_the_session_as_it_was(site: SessionSite, browser: SiteBrowser) -> None:
+    """For as long as it was remembered, and with the forms that it had refused still refused."""
+    visitors = browser.visit(lambda session: session.csrf_token).result
+    browser.visit(lambda session: (session.remember(20 * 86400), session.renew_csrf()))
+    ends_at = browser.visit(lambda session: session.ends_at).result
+
+    visit = browser.visit(lambda session: session.login("ada", check=accounts_are_on_fire))
+
+    assert f"Max-Age={20 * 86400}" in visit.set_cookies[0]
+    same_origin = {"Sec-Fetch-Site": "same-origin"}
+    after = browser.visit(lambda session: (session.ends_at, session.check_csrf(visitors)), headers=same_origin)
+    assert after.result == (ends_at, False)
+
+
+def test_rule_06_second_login_that_cannot_be_checked_leaves_the_first(
+    site: SessionSite, browser: SiteBrowser, clock: Clock
+) -> None:
+    """With its data and its time, under a new token: what others wrote there was acknowledged."""
+    browser.visit(log_in("ada"))
+    logged_in_at = int(clock.now)
+    clock.tick(60)
+
+    visit = browser.visit(lambda session: session.login("ada", check=accounts_are_on_fire))
+
+    assert (visit.response.status_int, len(visit.set_cookies)) == (503, 1)
+    seen = browser.visit(lambda session: (session.username, session.copy(), session.authenticated_at)).result
+    assert seen == ("ada", {"n": 1}, logged_in_at)
+
+
+def test_rule_06_login_over_another_user_that_cannot_be_checked_leaves_nobody(
+    site: SessionSite, browser: SiteBrowser
+) -> None:
+    """The other user's data was dropped by the login, and stays so."""
+    browser.visit(log_in("bob"))
+
+    browser.visit(lambda session: session.login("ada", check=accounts_are_on_fire))
+
+    assert browser.visit(lambda session: (session.username, session.copy(), session.is_new)).result == (None, {}, False)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_rule_06_check_may_end_the_session_itself(site: SessionSite, browser: SiteBrowser, fails: bool) -> None:
+    """As `auth.user()` does for an account that is disabled."""
+
+    def check(session: Session) -> bool:
+        session.invalidate()
+        return accounts_are_on_fire() if fails else False
+
+    visit = browser.visit(lambda session: session.login("ada", check=lambda: check(session)))
+
+    assert visit.response.status_int == (503 if fails else 200)
+    assert browser.visit(lambda session: session.username).result is None
+
+
+def test_rule_06_login_that_cannot_be_checked_or_taken_back_sends_nothing(
+    site: SessionSite, browser: SiteBrowser
+) -> None:
+    """Its token stays on the server, and the cookie that the browser has is not removed."""
+
+    def check() -> bool:
+        site.store.broken.add("replace")
+        return accounts_are_on_fire()
 
     visit = browser.visit(lambda session: session.login("ada", check=check))
     site.store.broken.clear()
 
-    assert visit.response.status_int == 503
-    assert ["Max-Age=0" in cookie for cookie in visit.set_cookies] == [True]
+    assert (visit.response.status_int, visit.set_cookies) == (503, [])
+    assert browser.visit(lambda session: session.username).result is None
 
 
 # Rule 7 -----------------------------------------------------------------------------------------------------------
@@ -594,10 +763,10 @@ def test_rule_07_detached_login_gets_a_record_of_its_own(site: SessionSite, brow
     late = browser.tab()
     browser.visit(log_in("ada"))
 
-    late.visit(log_in("ada"))
+    late.visit(log_in("bob"))
 
-    assert late.visit(lambda session: (session.username, session.copy())).result == ("ada", {"n": 1})
-    assert browser.visit(lambda session: session.username).result == "ada"
+    assert late.visit(lambda session: (session.username, session.copy())).result == ("bob", {})
+    assert browser.visit(lambda session: (session.username, session.copy())).result == ("ada", {"n": 1})
 
 
 def test_rule_07_detached_invalidate_ends_the_record_and_the_cookie(site: SessionSite, browser: SiteBrowser) -> None:
@@ -611,7 +780,44 @@ def test_rule_07_detached_invalidate_ends_the_record_and_the_cookie(site: Sessio
     assert browser.visit(lambda session: session.username).result is None
 
 
-def test_rule_07_detached_regenerate_does_nothing(site: SessionSite, browser: SiteBrowser) -> None:
+@pytest.mark.parametrize("end", [Session.invalidate, Session.clear])
+def test_rule_07_ending_wins_over_a_login_in_the_same_detached_request(
+    site: SessionSite, browser: SiteBrowser, end: View
+) -> None:
+    """Whoever logs in and out again in one late request has ended the session that the cookie names."""
+    late = browser.tab()
+    browser.visit(log_in("ada"))
+
+    late.visit(lambda session: (session.login("bob"), end(session)))
+
+    assert browser.visit(lambda session: session.username).result is None
+    assert len(site.told("session.ended")) == 1
+
+
+@pytest.mark.parametrize("check", [lambda: False, accounts_are_on_fire])
+@pytest.mark.parametrize("is_sent_late", [True, False])
+def test_rule_07_late_login_that_does_not_hold_leaves_the_newer_cookie(
+    site: SessionSite, browser: SiteBrowser, check: Callable[[], bool], is_sent_late: bool
+) -> None:
+    """The session that it missed is alive, with its data, and its cookie is on its way."""
+    late = browser.tab()
+    if is_sent_late:
+        browser.visit(Session.renew_token)
+
+    def view(session: Session) -> None:
+        if not is_sent_late:
+            session.get("n")
+            browser.visit(Session.renew_token)
+        session.login("ada", check=check)
+
+    visit = late.visit(view)
+
+    assert visit.set_cookies == []
+    assert browser.read() == {"n": 1}
+    assert [record.owner for record in site.store.records if record.owner is not None] == []
+
+
+def test_rule_07_detached_renewal_does_nothing(site: SessionSite, browser: SiteBrowser) -> None:
     """It would take the token away from whoever has the right one."""
     late = browser.tab()
     browser.visit(log_in("ada"))
@@ -620,6 +826,53 @@ def test_rule_07_detached_regenerate_does_nothing(site: SessionSite, browser: Si
 
     assert visit.set_cookies == []
     assert browser.visit(lambda session: session.username).result == "ada"
+
+
+def test_rule_07_detached_clear_ends_a_session_with_a_user(site: SessionSite, browser: SiteBrowser) -> None:
+    """`clear()` logs out, and a logout always wins. The event says that it came by an old cookie."""
+    late = browser.tab()
+    browser.visit(log_in("ada"))
+
+    visit = late.visit(lambda session: session.clear())
+
+    assert "Max-Age=0" in visit.set_cookies[0]
+    assert [event.detail for event in site.told("session.ended")] == ["clear() by a replaced cookie"]
+    assert browser.visit(lambda session: session.username).result is None
+
+
+def test_rule_07_detached_clear_of_an_anonymous_session_does_nothing(site: SessionSite, browser: SiteBrowser) -> None:
+    """There is nobody to log out, so it is a late change like any other."""
+    late = browser.tab()
+    browser.visit(lambda session: session.renew_token())
+
+    visit = late.visit(lambda session: session.clear())
+
+    assert (visit.set_cookies, site.told("session.ended")) == ([], [])
+    assert browser.read() == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("act", "name"),
+    [
+        (lambda session: session.renew_token(), "renew_token()"),
+        (lambda session: session.remember(60), "remember()"),
+        (lambda session: session.renew_csrf(), "renew_csrf()"),
+    ],
+    ids=["renew_token", "remember", "renew_csrf"],
+)
+def test_rule_07_what_a_detached_request_asks_of_the_header_is_told(
+    site: SessionSite, browser: SiteBrowser, act: View, name: str
+) -> None:
+    """It changes nothing, and the event names the call."""
+    late = browser.tab()
+    browser.visit(log_in("ada"))
+    (before,) = site.store.records
+
+    assert late.visit(act).set_cookies == []
+
+    assert site.store.records == [before]
+    (event,) = site.told("session.write_discarded")
+    assert (event.keys, event.detail) == ((), f"the session is detached: {name} did nothing")
 
 
 # Rule 8 -----------------------------------------------------------------------------------------------------------
@@ -642,7 +895,7 @@ def test_rule_08_record_long_gone_starts_fresh_under_a_new_id(site: SessionSite,
 def test_rule_08_expired_session_starts_fresh(site: SessionSite, browser: SiteBrowser, clock: Clock) -> None:
     """The same for a session that nobody used for too long."""
     old_id = browser.visit(lambda session: session.id).result
-    clock.tick(24 * 3600)
+    clock.tick(14 * 24 * 3600)
 
     browser.visit(lambda session: session.update(n=2))
 
@@ -755,6 +1008,41 @@ def test_rule_10_first_look_after_the_headers_is_told(
     assert "Vary" not in response.headers
     assert site.told("session.late_read")
     assert "Vary: Cookie" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda session: session.get("n"),
+        lambda session: "n" in session,
+        lambda session: len(session),
+        lambda session: session.username,
+        lambda session: session.id,
+        lambda session: session.ended_because,
+        lambda session: session.csrf_token,
+        lambda session: session.commit(),
+    ],
+    ids=["get", "in", "len", "username", "id", "ended_because", "csrf_token", "commit"],
+)
+def test_rule_10_first_look_after_the_request_is_refused(site: SessionSite, browser: SiteBrowser, look: View) -> None:
+    """A thread that outlives its request does not take "over" for "empty"."""
+    kept: list[Session] = []
+    browser.visit(kept.append)
+
+    with pytest.raises(SessionClosed):
+        look(kept[0])
+
+    assert site.store.taken() == []
+
+
+def test_rule_10_what_was_read_can_be_read_after_the_request(site: SessionSite, browser: SiteBrowser) -> None:
+    """Only changes are refused then."""
+    kept: list[Session] = []
+    browser.visit(lambda session: (kept.append(session), session["n"]))
+
+    assert (kept[0].copy(), kept[0].username) == ({"n": 1}, None)
+    with pytest.raises(SessionClosed):
+        kept[0]["n"] = 2
 
 
 def test_rule_10_nothing_is_saved_after_an_error_while_iterating(site: SessionSite, browser: SiteBrowser) -> None:
@@ -990,7 +1278,126 @@ def test_rule_13_can_be_turned_off(clock: Clock) -> None:
     assert browser.visit(lambda session: session["n"], method="POST", headers=FOREIGN).result == 1
 
 
+@pytest.mark.parametrize("settings", [{"trusted_origins": ["https://partner.example"]}, {"cross_origin": "allow"}])
+def test_rule_13_form_that_comes_without_the_cookie_sets_none(clock: Clock, settings: dict[str, Any]) -> None:
+    """The browser keeps a Lax cookie back from another site's form, so a new cookie would replace the visitor's."""
+    site = SessionSite(clock=clock, **settings)
+    headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://partner.example"}
+
+    visit = site.browser().visit(
+        lambda session: (session.is_foreign, session.update(n=1)), method="POST", headers=headers
+    )
+
+    assert (visit.result[0], visit.set_cookies, site.store.records) == (True, [], [])
+    assert [(event.name, event.keys) for event in site.events] == [("session.write_discarded", ("n",))]
+
+
+@pytest.mark.parametrize(
+    ("act", "detail"),
+    [
+        (lambda session: session.renew_token(), "renew_token()"),
+        (lambda session: session.remember(60), "remember()"),
+        (lambda session: session.renew_csrf(), "renew_csrf()"),
+    ],
+    ids=["renew_token", "remember", "renew_csrf"],
+)
+def test_rule_13_what_a_foreign_form_asks_of_the_header_is_told(
+    site: SessionSite, browser: SiteBrowser, act: View, detail: str
+) -> None:
+    """It changes nothing, and the event names the call."""
+    assert browser.visit(act, method="POST", headers=FOREIGN).set_cookies == []
+
+    (event,) = site.told("session.write_discarded")
+    assert (event.keys, event.detail) == ((), f"the session is foreign: {detail} did nothing")
+
+
+# Rule 14 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "view"),
+    [
+        ({"X-Session-Passive": "1"}, lambda session: session.get("n")),
+        ({"Sec-Purpose": "prefetch"}, lambda session: session.get("n")),
+        ({"Sec-Purpose": "prefetch;prerender"}, lambda session: session.get("n")),
+        ({"X-Poll": "yes"}, lambda session: session.get("n")),
+        ({}, lambda session: (session.get("n"), setattr(session, "keep_alive", False))),
+    ],
+    ids=["header", "prefetch", "prerender", "passive=", "keep_alive"],
+)
+def test_rule_14_passive_request_prolongs_nothing(clock: Clock, headers: dict[str, str], view: View) -> None:
+    """A page that polls does not keep anybody logged in."""
+    site = SessionSite(clock=clock, passive=lambda environ: "HTTP_X_POLL" in environ)
+    browser = site.browser()
+    browser.visit(log_in("ada"))
+    for _ in range(12):
+        clock.tick(HOUR)
+        browser.visit(view, headers=headers)
+
+    assert "touch" not in site.store.taken()
+    assert browser.visit(lambda session: session.username).result is None
+
+
+def test_rule_14_passive_write_keeps_the_end_that_there_was(
+    site: SessionSite, browser: SiteBrowser, clock: Clock
+) -> None:
+    """What it writes is kept, and nothing more."""
+    (before,) = site.store.records
+    clock.tick(HOUR)
+
+    browser.visit(lambda session: session.update(n=2), headers={"X-Session-Passive": "1"})
+
+    (after,) = site.store.records
+    assert (after.version, after.expires_at) == (before.version + 1, before.expires_at)
+
+
+def test_rule_14_cookie_that_came_back_in_a_passive_request_is_not_confirmed(site: SessionSite, clock: Clock) -> None:
+    """A new session still ends an hour after it began."""
+    browser = site.browser()
+    browser.visit(lambda session: session.update(n=1))
+    clock.tick(HOUR - 1)
+    browser.visit(lambda session: session.update(n=2), headers={"X-Session-Passive": "1"})
+    clock.tick(1)
+
+    assert browser.read() == {}
+
+
+@pytest.mark.parametrize(
+    "act",
+    [log_in("ada"), lambda session: session.renew_token(), lambda session: session.remember(20 * DAY)],
+    ids=["login", "renew_token", "remember"],
+)
+def test_rule_14_what_only_a_person_does_counts_in_a_passive_request(
+    site: SessionSite, browser: SiteBrowser, clock: Clock, act: View
+) -> None:
+    """A login, a renewal, remembering."""
+    clock.tick(14 * DAY - 1)
+    browser.visit(act, headers={"X-Session-Passive": "1"})
+    clock.tick(HOUR)
+
+    assert browser.read() == {"n": 1}
+
+
 # Between the rules --------------------------------------------------------------------------------------------------
+
+
+def test_rule_14_function_that_fails_counts_the_request_as_the_persons(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and the page is served: nobody is logged out by a mistake in `passive=`."""
+
+    def passive(environ: dict[str, Any]) -> bool:
+        raise RuntimeError("the mistake")
+
+    site = SessionSite(clock=clock, passive=passive)
+    browser = site.browser()
+    browser.visit(lambda session: session.update(n=1))
+
+    answer = browser.visit(lambda session: session["n"])
+
+    assert (answer.response.status_int, answer.result) == (200, 1)
+    assert site.store.records[0].expires_at == clock.now + 14 * 24 * 3600
+    assert "the mistake" in caplog.text
 
 
 def test_new_anonymous_session_lives_an_hour_until_its_cookie_comes_back(site: SessionSite, clock: Clock) -> None:
@@ -1000,7 +1407,7 @@ def test_new_anonymous_session_lives_an_hour_until_its_cookie_comes_back(site: S
     assert site.store.records[0].expires_at == clock.now + 3600
 
     browser.read()
-    assert site.store.records[0].expires_at == clock.now + 24 * 3600
+    assert site.store.records[0].expires_at == clock.now + 14 * 24 * 3600
 
 
 def test_lifetime_ends_a_login_that_is_in_use(clock: Clock) -> None:
@@ -1034,10 +1441,9 @@ def test_remembered_session_has_no_idle_limit_before_its_deadline(site: SessionS
 
 
 def test_remembered_anonymous_session_lives_until_its_deadline(site: SessionSite, clock: Clock) -> None:
-    """Once its cookie has come back."""
+    """The hour of a first visit does not cut it, because its cookie is kept for as long."""
     browser = site.browser()
     browser.visit(lambda session: (session.update(n=1), session.remember(9 * 24 * 3600)))
-    browser.read()
     clock.tick(8 * 24 * 3600)
 
     assert browser.read() == {"n": 1}

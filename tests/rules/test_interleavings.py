@@ -57,8 +57,8 @@ def test_page_shows_every_scenario() -> None:
 
 
 def test_rules_are_all_taken_out() -> None:
-    """Each of the thirteen rules has its turn."""
-    assert {missing.rule for missing in MISSING} == set(range(1, 14))
+    """Each of the fourteen rules has its turn."""
+    assert {missing.rule for missing in MISSING} == set(range(1, 15))
 
 
 def visits(count: int, holds: Callable[..., Any] = lambda ending: True) -> Scenario:
@@ -102,6 +102,53 @@ def test_failures_come_at_every_call_and_after_it() -> None:
 
     assert explore(scenario).orders == 3
     assert sorted(statuses) == [200, 503, 503]
+
+
+def test_time_passes_once_at_every_moment() -> None:
+    """Before any step of one request, and after the last."""
+    times: list[tuple[int, int | None, bool]] = []
+
+    def view(environ: dict[str, Any]) -> int | None:
+        session = get_session(environ)
+        session.update(n=1)
+        session.commit()
+        return session.created_at
+
+    def noted(ending: Ending) -> bool:
+        created_at: int | None = ending.reply("visit").result
+        times.append((ending.began_at, created_at, ending.came_late("visit")))
+        return True
+
+    assert explore(Scenario("one", "", (Request("visit", view),), noted, passes=60)).orders == 4
+    assert sorted((created - began, late) for began, created, late in times if created is not None) == [
+        (0, False),  # after its call: before or after the response arrives, which ends the same
+        (0, True),  # the clock was read before, and the call was answered after
+        (60, True),
+    ]
+
+
+def test_secret_changes_before_the_requests() -> None:
+    """What was sealed before opens, and is sealed anew."""
+    before = (Request("begin", lambda environ: get_session(environ).update(n=1)),)
+    read = Request("read", lambda environ: get_session(environ)["n"])
+    scenario = Scenario(
+        "rotation",
+        "",
+        (read,),
+        lambda end: end.reply("read").result == 1 and bool(end.reply("read").cookie) and end.writers == ["read"],
+        before,
+        is_rotated=True,
+    )
+
+    assert explore(scenario) == (1, 0, ())
+
+
+def test_form_of_another_site_comes_without_the_cookie() -> None:
+    """The browser keeps its cookie back, and still takes what the response sets."""
+    before = (Request("begin", lambda environ: get_session(environ).update(n=1)),)
+    write = Request("write", lambda environ: get_session(environ).update(p=1), is_without_cookie=True)
+
+    assert explore(Scenario("no cookie", "", (write,), lambda end: end.now.data == {"p": 1}, before)) == (1, 0, ())
 
 
 def test_what_an_application_catches_is_not_the_checker() -> None:

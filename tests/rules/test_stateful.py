@@ -48,10 +48,14 @@ from tests.rules.model_browser import (
     HandsOut,
     Limits,
     Notebook,
+    Page,
     Sight,
+    Site,
     TakesAway,
     TooLate,
     Visit,
+    limits_of,
+    rule_03_end,
 )
 from tests.rules.real_visit import RealVisit, application
 from tests.support.fixed import Clock
@@ -290,6 +294,20 @@ class Errand(NamedTuple):
     arrival: str = "now"
 
 
+class Click(NamedTuple):
+    """One of several logins that overlap: what its request does besides, and when it is answered."""
+
+    name: str
+    has_looked: bool
+    """Whether its request looked at the session before the first of them was saved."""
+    waits: bool
+    """Whether the browser makes another request before it is saved."""
+    seconds: int
+    before: list[Act]
+    after: list[Act]
+    arrival: str
+
+
 class Noting:
     """A store that says which records it pruned."""
 
@@ -321,16 +339,38 @@ class ReadOnly:
     def replace(self, record: Record) -> bool:
         return True
 
+    def delete(self, id: bytes) -> bool:
+        return True
+
 
 def acts(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Act]:
     return st.builds(Act, st.just(name), st.tuples(*arguments))
 
 
 DAY = 24 * HOUR
-#: The defaults of the README, with a lifetime little more than the idle limit, so that it is reached now and then.
-LIMITS = Limits(idle=12 * HOUR, lifetime=14 * HOUR, remember=30 * DAY, anonymous=DAY)
-TIMEOUTS = Timeouts(lifetime=LIMITS.lifetime)
+#: The README's, but shorter where a limit would never be reached otherwise.
+USUAL = Limits(
+    idle=12 * HOUR,
+    lifetime=14 * HOUR,
+    remember=30 * DAY,
+    remember_lifetime=35 * DAY,
+    anonymous=DAY,
+    anonymous_lifetime=2 * DAY,
+    unconfirmed=HOUR,
+    explain=DAY,
+)
+#: What a deploy may set: shorter limits, longer ones, or the usual ones again.
+DEPLOYED = [
+    USUAL,
+    USUAL,
+    USUAL._replace(idle=4 * HOUR, anonymous=10 * HOUR),
+    USUAL._replace(lifetime=8 * HOUR, remember=DAY, remember_lifetime=11 * DAY, anonymous_lifetime=DAY),
+    USUAL._replace(idle=DAY, lifetime=40 * DAY, unconfirmed=2 * HOUR, explain=2 * HOUR),
+]
+#: What a login may be given of its own.
+OWN = USUAL._replace(idle=2 * HOUR, lifetime=4 * HOUR, remember=10 * DAY, remember_lifetime=11 * DAY)
 TICKS = [30, 60, 61, 30 * MINUTE, 45 * MINUTE, HOUR, 4 * HOUR, 4 * HOUR, 10 * HOUR, 12 * HOUR, DAY, 10 * DAY]
+TICKS_BACK = [-30, -60, -61, -30 * MINUTE]
 
 WAITS = st.sampled_from([45 * MINUTE, HOUR, 4 * HOUR, 10 * HOUR])
 
@@ -340,6 +380,7 @@ ITEMS = st.sampled_from([f"{MARK}{number}," for number in range(3)])
 KEYS = st.sampled_from(["a", "b", "list"])
 NAMES = st.sampled_from(["ada", "bob"])
 
+RARELY = st.sampled_from([False] * 9 + [True])
 EDITS = st.one_of(
     acts("puts", KEYS, ITEMS),
     acts("puts_again", KEYS),
@@ -365,23 +406,45 @@ def edits_of(key: str) -> st.SearchStrategy[Act]:
 FLASHES = acts("leaves_message", st.uuids(version=4).map(lambda uuid: f"{MARK}{uuid}")) | acts("takes_messages")
 WRITES = EDITS | FLASHES
 RACES = st.tuples(FLASHES, FLASHES, FLASHES) | KEYS.flatmap(lambda key: st.tuples(*[edits_of(key)] * 3))
-SESSION_ACTS = st.one_of(
-    acts("logs_in", NAMES),
-    acts("logs_out"),
-    acts("changes_cookie"),
-    acts("asks_to_stay", st.sampled_from([HOUR, 10 * DAY, 90 * DAY])),
-    acts("makes_form"),
+SECONDS = st.sampled_from([HOUR, 10 * DAY, 90 * DAY])
+LOGINS = acts("logs_in", NAMES) | acts("logs_in", NAMES) | acts("logs_in", NAMES, st.just(OWN))
+STAYS = st.one_of(
+    acts("asks_to_stay", SECONDS),
+    acts("asks_to_stay", SECONDS),
+    acts("asks_to_stay", SECONDS, st.just(True)),
+    acts("asks_to_stay", st.none()),
 )
-COOKIE_ACTS = st.one_of(acts("logs_in", NAMES), acts("logs_out"), acts("changes_cookie"))
-FORGERIES = st.one_of(acts("logs_in", NAMES), acts("logs_out"), acts("puts", KEYS, ITEMS))
-LATE = st.sampled_from([0, 30, MINUTE, MINUTE + 1])
+FORMS = st.one_of(acts("makes_form"), acts("renews_form"), acts("checks_form", st.integers(0, 4)))
+SESSION_ACTS = st.one_of(LOGINS, acts("logs_out"), acts("changes_cookie"), STAYS, STAYS, FORMS, acts("saves"))
+COOKIE_ACTS = st.one_of(LOGINS, acts("logs_out"), acts("changes_cookie"))
+FORGERIES = st.one_of(LOGINS, acts("logs_out"), STAYS, FORMS, acts("puts", KEYS, ITEMS))
+LATE = st.sampled_from([0, 30, MINUTE, MINUTE + 1, -MINUTE - 1])
 ARRIVALS = st.sampled_from(["now", "now", "now", "later", "never"])
-ACTS = acts("sees") | WRITES | WRITES | SESSION_ACTS | SESSION_ACTS | acts("saves")
+QUIET_ACTS = st.one_of(acts("sees"), acts("saves"), acts("counts_not"), acts("reloads"))
+ACTS = QUIET_ACTS | WRITES | WRITES | SESSION_ACTS | SESSION_ACTS
 CHANGES = WRITES | SESSION_ACTS
 ACT_LISTS = st.lists(ACTS, max_size=3)
 ERRANDS = st.builds(Errand, st.lists(ACTS, min_size=1, max_size=3).map(tuple), ARRIVALS)
 BROWSERS = st.sampled_from([0, 0, 0, 1])
-RARELY = st.sampled_from([False] * 9 + [True])
+CLICKS = st.builds(
+    Click,
+    name=st.sampled_from(["ada"] * 7 + ["bob"]),
+    has_looked=st.sampled_from([True] * 3 + [False]),
+    waits=RARELY,
+    seconds=st.sampled_from([0] * 9 + [30, MINUTE + 1]),
+    before=st.lists(edits_of("a") | edits_of("a") | STAYS, max_size=2),
+    after=st.lists(ACTS | FORMS, max_size=2),
+    arrival=ARRIVALS,
+)
+CLICK_LISTS = st.lists(CLICKS, min_size=2, max_size=3) | st.lists(CLICKS, min_size=6, max_size=7)
+HAPPENINGS = st.one_of(
+    acts("restart_browser"),
+    acts("rotate_secret"),
+    acts("restart_server"),
+    acts("prune"),
+    acts("change_limits", st.sampled_from(DEPLOYED)),
+)
+REASONS = st.sampled_from(["elsewhere", "limit", "password", "disabled", "admin"])
 
 
 class BrowserMachine(OnDisk):
@@ -392,13 +455,14 @@ class BrowserMachine(OnDisk):
     def __init__(self, make_store: Callable[[Path], Store]) -> None:
         super().__init__(make_store)
         self.clock = Clock()
-        self.notebook = Notebook(self.clock, LIMITS)
+        self.notebook = Notebook(self.clock)
         self.browsers = [Browser(), Browser()]
         self.under_way: list[tuple[Browser, str]] = []
         """Responses that did not arrive yet."""
         self.events: list[Event] = []
         self.secrets: tuple[int, ...] = (0,)
         """Their numbers, the newest first."""
+        self.limits = USUAL
         self.serve()
 
     def serve(self) -> None:
@@ -406,10 +470,12 @@ class BrowserMachine(OnDisk):
 
         def site(store: Any, events: list[Event]) -> SessionMiddleware:
             texts = [f"the secret of this site, number {number}" for number in self.secrets]
+            timeouts = Timeouts(**self.limits._asdict())
             return SessionMiddleware(
-                application, texts, store, timeouts=TIMEOUTS, clock=self.clock, on_event=events.append
+                application, texts, store, timeouts=timeouts, clock=self.clock, on_event=events.append
             )
 
+        self.site = Site(self.secrets, self.limits)
         self.middleware = site(Noting(self.store, self.pruned), self.events)
         self.window = site(ReadOnly(self.store), [])
 
@@ -425,19 +491,19 @@ class BrowserMachine(OnDisk):
     @initialize(acts=ACT_LISTS)
     def arrive_first(self, acts: list[Act]) -> None:
         """A browser has a session to begin with."""
-        self.visit(0, Errand((Act("makes_form"), *acts)))
+        self.visit(0, Errand((Act("saves"), *acts)))
 
-    @rule(target=requests, number=BROWSERS, from_elsewhere=RARELY, first=ACT_LISTS)
-    def begin(self, number: int, from_elsewhere: bool, first: list[Act]) -> Request:
+    @rule(target=requests, number=BROWSERS, from_elsewhere=RARELY, is_passive=RARELY, first=ACT_LISTS)
+    def begin(self, number: int, from_elsewhere: bool, is_passive: bool, first: list[Act]) -> Request:
         """A tab sends a request, with the cookie that its browser has by now."""
-        return self.from_tab(number, first, from_elsewhere=from_elsewhere)
+        return self.from_tab(number, first, from_elsewhere=from_elsewhere, is_passive=is_passive)
 
     @precondition(lambda self: self.notebook.cookies)
-    @rule(target=requests, number=st.integers(0, 100), first=ACT_LISTS)
+    @rule(target=requests, number=st.integers(0, 100), first=ACT_LISTS | st.tuples(FORMS).map(list))
     def replay(self, number: int, first: list[Act]) -> Request:
         """Somebody sends a cookie that was issued at any time."""
         cookies = list(self.notebook.cookies)
-        return self.request(Browser(), cookies[number % len(cookies)], False, first)
+        return self.request(Browser(), cookies[number % len(cookies)], first, comes_from="nowhere")
 
     @rule(request=requests, act=ACTS)
     def act(self, request: Request, act: Act) -> None:
@@ -485,11 +551,18 @@ class BrowserMachine(OnDisk):
         """A whole request."""
         self.finish(self.from_tab(number, list(errand.acts)), errand.arrival)
 
-    @rule(number=BROWSERS, before=ACT_LISTS, amid=st.lists(ERRANDS, min_size=1, max_size=2), after=ACT_LISTS)
-    def overlap(self, number: int, before: list[Act], amid: list[Errand], after: list[Act]) -> None:
+    @rule(
+        number=BROWSERS,
+        before=ACT_LISTS,
+        amid=st.lists(ERRANDS, min_size=1, max_size=2),
+        after=ACT_LISTS,
+        seconds=st.sampled_from([0, 0, HOUR]),
+    )
+    def overlap(self, number: int, before: list[Act], amid: list[Errand], after: list[Act], seconds: int = 0) -> None:
         """A request to a session that is there, in whose midst its browser makes others."""
         self.tick(MINUTE + 1)  # else it may be detached
-        self.visit(number, Errand((Act("makes_form"), *before)))
+        self.visit(number, Errand((Act("saves"), *before)))
+        self.tick(seconds)
         request = self.from_tab(number, [Act("sees")])
         for errand in amid:
             self.visit(number, errand)
@@ -516,7 +589,7 @@ class BrowserMachine(OnDisk):
     ) -> None:
         """Two logins, of which the second one begins with the cookie from before the first, or soon after it."""
         self.tick(MINUTE + 1)
-        self.visit(number, Errand((Act("makes_form"), before)))
+        self.visit(number, Errand((Act("saves"), before)))
         second = self.from_tab(number, [Act("sees")]) if overlaps else None
         self.visit(number, Errand((Act("logs_in", names[:1]), amid), "later"))
         self.tick(seconds)
@@ -540,10 +613,10 @@ class BrowserMachine(OnDisk):
         else:
             self.finish(request, "now")
 
-    @rule(number=BROWSERS, first=COOKIE_ACTS, seconds=LATE, acts=ACT_LISTS, last=CHANGES)
+    @rule(number=BROWSERS, first=COOKIE_ACTS, seconds=LATE, acts=ACT_LISTS, last=CHANGES | acts("empties"))
     def come_late(self, number: int, first: Act, seconds: int, acts: list[Act], last: Act) -> None:
         """A browser that missed a response comes again with the cookie that it had."""
-        self.visit(number, Errand((Act("makes_form"), *acts)))
+        self.visit(number, Errand((Act("saves"), *acts)))
         self.visit(number, Errand((first,), "never"))
         self.tick(seconds)
         self.visit(number, Errand((*acts, last)))
@@ -552,6 +625,56 @@ class BrowserMachine(OnDisk):
     def come_from_elsewhere(self, number: int, act: Act) -> None:
         """Another site sends a form along with the browser's cookie."""
         self.finish(self.from_tab(number, [act], from_elsewhere=True), "now")
+
+    @rule(clicks=CLICK_LISTS, before=WRITES, between=ACTS, then=ACT_LISTS | st.tuples(COOKIE_ACTS).map(list))
+    def log_in_at_once(self, clicks: list[Click], before: Act, between: Act, then: list[Act]) -> None:
+        """Requests that were all sent before one of them was answered log in, most of them as the same user."""
+        self.tick(MINUTE + 1)
+        self.visit(0, Errand((Act("saves"), before)))
+        requests = [self.from_tab(0, [Act("sees")] * click.has_looked) for click in clicks]
+        for request, click in zip(requests, clicks, strict=True):
+            self.tick(click.seconds)
+            for act in (*click.before, Act("logs_in", (click.name,)), *click.after):
+                self.do(request, act)
+            if click.waits:
+                self.visit(0, Errand((between,)))
+            self.finish(request, click.arrival)
+        self.visit(0, Errand(tuple(then)))
+
+    @rule(number=BROWSERS, acts=st.lists(CHANGES, max_size=2), seconds=st.sampled_from([HOUR, 4 * HOUR]))
+    def poll(self, number: int, acts: list[Act], seconds: int) -> None:
+        """A page asks again and again in the background, and may do something in the end."""
+        for done in ([Act("sees")], [Act("sees")], acts):
+            self.tick(seconds)
+            self.finish(self.from_tab(number, done, is_passive=True), "now")
+
+    @rule(number=BROWSERS, before=ACT_LISTS, seconds=st.sampled_from([10 * HOUR, 12 * HOUR, DAY]), after=ACT_LISTS)
+    def straddle(self, number: int, before: list[Act], seconds: int, after: list[Act]) -> None:
+        """A request is at work when its session runs out."""
+        self.visit(number, Errand((Act("saves"), *before)))
+        request = self.from_tab(number, [Act("sees")])
+        self.tick(seconds)
+        for act in after:
+            self.do(request, act)
+        self.finish(request, "now")
+
+    @rule(
+        number=BROWSERS,
+        before=ACT_LISTS,
+        amid=ACT_LISTS | st.lists(COOKIE_ACTS, min_size=1, max_size=1),
+        overlaps=st.booleans(),
+        seconds=st.sampled_from([0, MINUTE + 1, HOUR, DAY]),
+    )
+    def send_form(self, number: int, before: list[Act], amid: list[Act], overlaps: bool, seconds: int) -> None:
+        """A form is made, something else happens, and the form comes back, or was sent before that."""
+        self.visit(number, Errand((*before, Act("makes_form"))))
+        made = len(self.notebook.forms)
+        request = self.from_tab(number, []) if overlaps else None
+        self.visit(number, Errand(tuple(amid)))
+        self.tick(seconds)
+        request = request or self.from_tab(number, [])
+        self.do(request, Act("checks_form", (len(self.notebook.forms) - made,)))
+        self.finish(request, "now")
 
     @rule(number=BROWSERS, act=CHANGES)
     def come_when_all_is_over(self, number: int, act: Act) -> None:
@@ -571,7 +694,7 @@ class BrowserMachine(OnDisk):
     def come_first(self, first: Act, then: Act, arrival: str) -> None:
         """A browser that was never here, with a request that saves half-way."""
         self.browsers[1] = Browser()
-        self.visit(1, Errand((Act("makes_form"), first, Act("saves"), then), arrival))
+        self.visit(1, Errand((Act("saves"), first, Act("saves"), then), arrival))
 
     @rule(number=BROWSERS, first=SESSION_ACTS, waits=st.lists(WAITS, min_size=2, max_size=5), last=SESSION_ACTS)
     def come_back(self, number: int, first: Act, waits: list[int], last: Act) -> None:
@@ -582,23 +705,47 @@ class BrowserMachine(OnDisk):
             self.visit(number, Errand((Act("sees"),)))
         self.visit(number, Errand((last,)))
 
-    def from_tab(self, number: int, acts: list[Act], *, from_elsewhere: bool = False) -> Request:
+    def from_tab(
+        self, number: int, acts: list[Act], *, from_elsewhere: bool = False, is_passive: bool = False
+    ) -> Request:
         browser = self.browsers[number]
-        return self.request(browser, browser.sends(self.notebook.time), from_elsewhere, acts)
+        cookie, comes_from = browser.sends(self.notebook.time), ("here", "elsewhere")[from_elsewhere]
+        return self.request(browser, cookie, acts, comes_from=comes_from, is_passive=is_passive)
 
-    def request(self, browser: Browser, cookie: str | None, from_elsewhere: bool, acts: list[Act]) -> Request:
-        expected = Visit(
-            self.notebook, self.secrets, self.notebook.cookies.get(cookie or ""), from_elsewhere=from_elsewhere
+    def request(
+        self, browser: Browser, cookie: str | None, acts: list[Act], *, comes_from: Any, is_passive: bool = False
+    ) -> Request:
+        says = self.notebook.cookies.get(cookie or "")
+        request = Request(
+            RealVisit(self.middleware, cookie, comes_from=comes_from, is_passive=is_passive),
+            Visit(self.notebook, self.site, says, comes_from=comes_from, is_passive=is_passive),
+            browser,
         )
-        request = Request(RealVisit(self.middleware, cookie, from_elsewhere=from_elsewhere), expected, browser)
         for act in acts:
             self.do(request, act)
         return request
 
     def do(self, request: Request, act: Act) -> None:
         """Both do it, and both have the same to say."""
-        assert outcome(request.real, act) == outcome(request.expected, act)
+        if act.name == "makes_form":
+            self.make_form(request)
+        elif act.name == "checks_form":
+            self.check_form(request, *act.arguments)
+        else:
+            assert outcome(request.real, act) == outcome(request.expected, act)
         self.compare(request)
+
+    def make_form(self, request: Request) -> None:
+        """Equal tokens are for the same forms."""
+        text, says = request.real.makes_form(), request.expected.makes_form()
+        assert self.notebook.forms.pop(text, says) == says
+        self.notebook.forms[text] = says
+
+    def check_form(self, request: Request, back: int) -> None:
+        """A form comes back: the one that was made last, or another so many forms before."""
+        if forms := list(self.notebook.forms.items()):
+            text, says = forms[-1 - back % len(forms)]
+            assert request.real.checks_form(text) == request.expected.checks_form(says)
 
     def send_headers(self, request: Request, arrival: str, *, failed: bool = False) -> None:
         set_cookies = request.real.answers(failed=failed)
@@ -608,21 +755,24 @@ class BrowserMachine(OnDisk):
             assert set_cookies == []
             return
         (set_cookie,) = set_cookies
-        self.check_cookie(set_cookie, wanted, request.expected.secrets[0])
+        self.check_cookie(set_cookie, wanted, request.expected.site.secrets[0])
         self.arrive(request.browser, set_cookie, arrival)
 
     def close_body(self, request: Request) -> None:
         request.real.closes()
         request.expected.closes()
         self.compare(request)
+        self.do(request, Act("sees"))
 
     def compare(self, request: Request) -> None:
         """After each step of a request: learn the handle of a session that it stored, and compare what was told."""
         page = request.expected.page
         if page is not None:
             page.handle = page.handle or request.real.session.id
-            page.seen_at = self.notebook.time
-            assert page.handle == request.real.session.id
+            if request.expected.counts:
+                page.used_at = max(page.used_at, self.notebook.time)
+        if request.expected.has_looked:
+            assert request.real.session.id == (page.handle if page else None)
         self.check_events()
 
     def check_cookie(self, set_cookie: str, wanted: HandsOut | TakesAway, secret: int) -> None:
@@ -660,10 +810,36 @@ class BrowserMachine(OnDisk):
         browser, set_cookie = self.under_way.pop(number % len(self.under_way))
         browser.receive(set_cookie, self.notebook.time)
 
-    @rule(happening=st.sampled_from(["restart_browser", "rotate_secret", "rotate_secret", "restart_server", "prune"]))
-    def elsewhere(self, happening: str) -> None:
+    @precondition(lambda self: self.notebook.pages)
+    @rule(number=st.integers(0, 3), reason=REASONS)
+    def end(self, number: int, reason: Any) -> None:
+        """Somebody ends one of the latest sessions, without a request."""
+        pages = self.notebook.pages
+        self.end_page(pages[-1 - number % len(pages)], reason)
+
+    @rule(number=BROWSERS, before=ACT_LISTS, reason=REASONS, seconds=LATE | WAITS, acts=ACT_LISTS)
+    def end_amid(self, number: int, before: list[Act], reason: Any, seconds: int, acts: list[Act]) -> None:
+        """The same while its browser is at work, which then comes again."""
+        self.visit(number, Errand((Act("saves"), *before)))
+        request = self.from_tab(number, [Act("sees")])
+        if (page := request.expected.page) is not None:
+            self.end_page(page, reason)
+        for act in acts:
+            self.do(request, act)
+        self.finish(request, "never")
+        self.tick(seconds)
+        self.visit(number, Errand((Act("sees"), *acts)))
+
+    def end_page(self, page: Page, reason: Any) -> None:
+        assert page.handle is not None
+        has_ended = rule_03_end(page, self.notebook, self.site, self.notebook.reports, reason)
+        assert self.middleware.manager.end(page.handle, reason=reason) == has_ended
+        self.check_events()
+
+    @rule(happening=HAPPENINGS)
+    def elsewhere(self, happening: Act) -> None:
         """Something happens that is no request."""
-        getattr(self, happening)()
+        getattr(self, happening.name)(*happening.arguments)
 
     def restart_browser(self) -> None:
         """A browser is closed, and keeps only the cookie that it was told to remember."""
@@ -676,6 +852,11 @@ class BrowserMachine(OnDisk):
         """Time passes."""
         self.clock.tick(seconds)
 
+    @rule(seconds=st.sampled_from(TICKS_BACK))
+    def set_back(self, seconds: int) -> None:
+        """The clock is set back."""
+        self.clock.tick(seconds)
+
     def rotate_secret(self) -> None:
         """The next of the three deploys that replace a secret."""
         newest, *others = self.secrets
@@ -685,6 +866,11 @@ class BrowserMachine(OnDisk):
             self.secrets = (others[0], newest)
         else:
             self.secrets = (newest,)
+        self.serve()
+
+    def change_limits(self, limits: Limits) -> None:
+        """A deploy changes how long sessions live."""
+        self.limits = limits
         self.serve()
 
     def restart_server(self) -> None:
@@ -722,7 +908,7 @@ class BrowserMachine(OnDisk):
 
     def may_be_seen(self, says: CookieText) -> Sight:
         """What a request with this cookie would see, now."""
-        return Visit(self.notebook, self.secrets, says, tell=lambda *_: None).sees()
+        return Visit(self.notebook, Site(self.secrets, self.limits), says, tell=lambda *_: None).sees()
 
     def check_laws(self, says: CookieText, shown: Sight) -> None:
         """The promises in so many words, in case that the model is wrong in the same way as the library."""
@@ -732,10 +918,15 @@ class BrowserMachine(OnDisk):
         line, now = says.page.last, self.notebook.time
         if shown.who is None or line is None:
             return
+        limits = limits_of(line, self.limits)
         assert line.who_since is not None
-        longest = LIMITS.remember if line.rest is None else LIMITS.lifetime
+        longest = limits.lifetime
+        if line.outlives_browser:
+            longest = limits.remember if line.rest is None else limits.remember_lifetime
         assert now < line.who_since + longest, "a session outlives its deadline"
-        assert line.rest is None or now < says.page.seen_at + LIMITS.idle, "a session outlives its idle limit"
+        if line.rest is not None:
+            longest = limits.remember if line.outlives_browser else limits.idle
+            assert now < says.page.used_at + longest, "a session outlives its idle limit, or a passive request counts"
 
 
 def outcome(visit: RealVisit | Visit, act: Act) -> object:
@@ -746,7 +937,7 @@ def outcome(visit: RealVisit | Visit, act: Act) -> object:
         return TooLate
 
 
-@pytest.mark.parametrize(("make_store", "examples"), [(memory, 28), (SQLiteStore, 6)], ids=["memory", "sqlite"])
+@pytest.mark.parametrize(("make_store", "examples"), [(memory, 150), (SQLiteStore, 20)], ids=["memory", "sqlite"])
 def test_any_history_of_browsers_goes_by_the_rules(
     make_store: Callable[[Path], Store], examples: int, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -504,13 +504,16 @@ def test_response_with_a_session_is_kept_from_shared_caches(
     ("own", "expected"),
     [
         ((), ["Cookie"]),
-        ((("Vary", "Accept"),), ["Accept", "Cookie"]),
+        ((("Vary", "Accept"),), ["Accept, Cookie"]),
+        ((("Vary", "Accept"), ("vary", "Origin")), ["Accept, Origin, Cookie"]),
+        ((("Vary", "Accept"), ("Vary", "Cookie")), ["Accept, Cookie"]),
+        ((("Vary", ""),), ["Cookie"]),
         ((("vary", "Accept, cookie"),), ["Accept, cookie"]),
         ((("Vary", "*"),), ["*"]),
     ],
 )
 def test_response_with_a_session_varies_by_cookie(own: tuple[Any, ...], expected: list[str]) -> None:
-    """Once, and beside what the application says."""
+    """In one line with what the application says, because some caches read only the last one."""
     assert caching(SessionSite(), READ["view"], *own)[1] == expected
 
 
@@ -650,8 +653,8 @@ def test_request_leaves_nothing_for_the_garbage_collector(page: Callable[..., An
         gc.enable()
 
 
-def test_session_that_nobody_looked_at_is_empty_after_the_response() -> None:
-    """Whoever kept it does not ask the store any more, though it was shown."""
+def test_session_that_nobody_looked_at_cannot_be_read_after_the_response() -> None:
+    """Whoever kept it is told, and does not take "over" for "nobody is logged in"."""
     site, kept = SessionSite(), []
     browser = site.browser()
     browser.visit(lambda session: session.update(n=1))
@@ -663,7 +666,9 @@ def test_session_that_nobody_looked_at_is_empty_after_the_response() -> None:
     site.middleware._app = app
     browser.client.get("/")
 
-    assert kept[0].copy() == {}
+    assert repr(kept[0]) == "<Session unloaded>"
+    with pytest.raises(SessionClosed):
+        kept[0].copy()
 
 
 def test_write_after_a_503_is_refused() -> None:

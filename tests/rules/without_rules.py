@@ -11,14 +11,16 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from sessionware import StoreUnavailable
-from sessionware._core import lookup, transaction
-from sessionware._core.envelope import Stored
+from sessionware._core import commit, csrf, lookup, response, transaction
+from sessionware._core.envelope import Envelope, Stored
 from sessionware._core.header import UNCHANGED, HeaderChanges
-from sessionware._core.lookup import Found, Standing
+from sessionware._core.login import Login
+from sessionware._core.lookup import Found, Site, Standing
 from sessionware._core.origins import Origins
 from sessionware._core.records import Lost, Records
 from sessionware._core.response import Response
 from sessionware._core.transaction import Transaction
+from sessionware._core.values import Data
 from sessionware._seals import Keys
 from sessionware.stores.base import Record
 from sessionware.testing.interleaving.world import Tables
@@ -65,10 +67,7 @@ def rewrite_on_read() -> Iterator[None]:
 
 @contextmanager
 def reading_writes() -> Iterator[None]:
-    def keep_alive(self: Transaction, stored: Stored) -> None:
-        self._replace(stored)
-
-    with patch.object(Transaction, "_keep_alive", keep_alive):
+    with patch.object(commit, "_keep_alive", commit._replace):
         yield
 
 
@@ -128,28 +127,114 @@ def login_keeps_token() -> Iterator[None]:
 
 @contextmanager
 def losing_login_gives_up() -> Iterator[None]:
-    def lose(self: Transaction, found: Stored | None) -> None:
-        self.stored, self._other = None, found
-        self._discard("")
-        self._begin(Standing.DETACHED)
+    def lose(transaction: Transaction, found: Stored | None) -> None:
+        transaction.stored, transaction.missed = None, found
+        transaction.discard("")
+        transaction.begin(Standing.DETACHED)
 
-    with patch.object(Transaction, "_lose", lose):
+    with patch.object(commit, "_lose", lose):
         yield
 
 
 def nobody_checks_the_login() -> AbstractContextManager[object]:
-    return patch.object(Transaction, "_check_login", lambda self, login: None)
+    return patch.object(commit, "_check_login", lambda transaction, login: None)
+
+
+def no_login_joins() -> AbstractContextManager[object]:
+    return patch.object(transaction, "may_join", lambda login, token_hash, other, now: False)
+
+
+@contextmanager
+def any_login_joins() -> Iterator[None]:
+    """Without the proof that the other login replaced the very token that this one came with."""
+
+    def may_join(login: Login, token_hash: bytes, other: Envelope, now: int) -> bool:
+        return other.authenticated_at is not None
+
+    with patch.object(transaction, "may_join", may_join):
+        yield
+
+
+@contextmanager
+def nothing_is_inherited_from_visitors() -> Iterator[None]:
+    inherited = commit._inherited
+
+    def inherits(transaction: Transaction) -> Data:
+        missed = transaction.missed
+        return {} if missed is not None and missed.record.owner is None else inherited(transaction)
+
+    with patch.object(commit, "_inherited", inherits):
+        yield
+
+
+@contextmanager
+def unchecked_login_is_ended() -> Iterator[None]:
+    def end(transaction: Transaction, stored: Stored, *, is_joined: bool) -> None:
+        transaction.forget()
+        commit._end(transaction, stored.record.id)
+
+    with patch.object(commit, "_take_back_login", end):
+        yield
+
+
+@contextmanager
+def clear_is_no_logout() -> Iterator[None]:
+    with patch.object(Transaction, "is_late_to_user", property(lambda self: False)):
+        yield
+
+
+@contextmanager
+def an_expired_base_is_saved() -> Iterator[None]:
+    newest = Records.newest
+
+    def never_expired(self: Records, keys: Keys, base: Stored, now: int) -> Iterator[Stored]:
+        alive = base.record._replace(expires_at=max(base.record.expires_at, now + 1))
+        return newest(self, keys, base._replace(record=alive), now)
+
+    with patch.object(Records, "newest", never_expired):
+        yield
+
+
+@contextmanager
+def cookie_slides_by_itself() -> Iterator[None]:
+    """The cookie is sent again whether or not the record could be written."""
+    lose = commit._lose
+
+    def slides(transaction: Transaction, found: Stored | None) -> None:
+        ticket, stored = transaction.ticket, transaction.stored
+        lose(transaction, found)
+        if transaction.standing is Standing.DETACHED:
+            transaction.issued, transaction.stored = ticket, stored
+
+    with patch.object(commit, "_lose", slides):
+        yield
+
+
+def nobody_is_passive() -> AbstractContextManager[object]:
+    return patch.object(Site, "is_passive", lambda self, request: False)
+
+
+def first_visits_come_from_anywhere() -> AbstractContextManager[object]:
+    return patch.object(lookup, "is_kept_back", lambda site, environ: False)
+
+
+def visitors_forms_end_with_the_login() -> AbstractContextManager[object]:
+    return patch.object(csrf, "_takes_visitors", lambda transaction: transaction.standing is not Standing.DETACHED)
+
+
+def forms_end_with_the_login() -> AbstractContextManager[object]:
+    return patch.object(csrf, "_tokens_before", lambda transaction, missed: [])
 
 
 @contextmanager
 def written_token_is_kept_back() -> Iterator[None]:
-    finish = Transaction.finish
+    finish = commit.finish
 
-    def keeps_back(self: Transaction, *, failed: bool) -> Any:
-        self.issued = None if failed else self.issued
-        return finish(self, failed=failed)
+    def keeps_back(transaction: Transaction, *, failed: bool) -> Any:
+        transaction.issued = None if failed else transaction.issued
+        return finish(transaction, failed=failed)
 
-    with patch.object(Transaction, "finish", keeps_back):
+    with patch.object(response, "finish", keeps_back):
         yield
 
 
@@ -162,7 +247,7 @@ def ids_are_adopted() -> Iterator[None]:
     new_id = Transaction.id
 
     def id(self: Transaction) -> bytes:
-        return self._ticket.id if self._ticket is not None else new_id.__get__(self)
+        return self.ticket.id if self.ticket is not None else new_id.__get__(self)
 
     with patch.object(Transaction, "id", property(id)):
         yield
@@ -191,8 +276,8 @@ def late_changes_are_lost() -> AbstractContextManager[object]:
 
 @contextmanager
 def errors_save() -> Iterator[None]:
-    finish = Transaction.finish
-    with patch.object(Transaction, "finish", lambda self, *, failed: finish(self, failed=False)):
+    finish = commit.finish
+    with patch.object(response, "finish", lambda transaction, *, failed: finish(transaction, failed=False)):
         yield
 
 
@@ -204,7 +289,7 @@ def outage_is_empty() -> Iterator[None]:
         try:
             return look_up(*args)
         except StoreUnavailable:
-            return Standing.NEW, None, None, None
+            return Standing.NEW, None, None, None, None
 
     with patch.object(transaction, "look_up", forgiving):
         yield
@@ -222,6 +307,7 @@ MISSING = (
         2, "tries again with the copy that it loaded", _trying_again_with(_stale_copy), "two writers, different keys"
     ),
     Without(3, "writes into a session that was ended", _trying_again_with(_back_from_the_dead), "logout and write"),
+    Without(3, "saves what has expired", an_expired_base_is_saved, "write and read, and the session expires"),
     Without(4, "writes who and until when from its own copy", _trying_again_with(_stale_header), "remember and write"),
     Without(5, "looks at no epoch", _trying_again_with(_any_epoch), "login as somebody else, and write"),
     Without(6, "a login keeps the token", login_keeps_token, "login and write"),
@@ -230,13 +316,38 @@ MISSING = (
     Without(
         6, "a 5xx keeps a stored token back", written_token_is_kept_back, "login saved by hand before a 5xx, and read"
     ),
+    Without(6, "no login joins another", no_login_joins, "login and login (double click)"),
+    Without(6, "a login joins without proof", any_login_joins, "login again and renew the token"),
+    Without(6, "nothing is inherited from a visitor", nothing_is_inherited_from_visitors, "login and renew the token"),
+    Without(
+        6,
+        "a login that cannot be checked is ended",
+        unchecked_login_is_ended,
+        "login and write, and the store fails once",
+    ),
     Without(7, "an old cookie counts as none at once", no_grace, "login and write"),
+    Without(7, "a late clear is no logout", clear_is_no_logout, "renew the token, and clear as a logout"),
+    Without(7, "a login's form is refused at the second click", forms_end_with_the_login, "login and login, by a form"),
+    Without(
+        7,
+        "a visitor's form is refused at the second click",
+        visitors_forms_end_with_the_login,
+        "login and login, by a form of a visitor without a session",
+    ),
     Without(8, "the id in the cookie is used again", ids_are_adopted, "writers with a cookie long gone"),
     Without(9, "saved after the first byte", first_byte_first, "write, then read"),
     Without(10, "what comes after the headers is lost", late_changes_are_lost, "late write and write"),
     Without(11, "errors save", errors_save, "failed request and write"),
     Without(12, "a store that fails counts as empty", outage_is_empty, "writer and reader, and the store fails once"),
     Without(13, "other origins have the session", everybody_is_at_home, "another origin writes, and write"),
+    Without(
+        13,
+        "a first visit from another site sets a cookie",
+        first_visits_come_from_anywhere,
+        "a partner's form without the cookie, and write",
+    ),
+    Without(14, "passive requests count", nobody_is_passive, "passive read and touch"),
+    Without(14, "a cookie slides without its record", cookie_slides_by_itself, "slide and login"),
 )
 
 #: Simpler policies, for the table.

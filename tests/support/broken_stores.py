@@ -402,6 +402,37 @@ class OwnerIndexOutlivesTheRecord(MemoryStore):
         return super().owned_by(owner, now) or late
 
 
+class OwnerIndexIsAllWrong(MemoryStore):
+    """Shows every record that anybody ever meant to write, until something is pruned. All but `owned_by` is right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index: dict[tuple[bytes | None, bytes], Record] = {}
+        self.siblings: dict[str, OwnerIndexIsAllWrong] = {}
+
+    def create(self, record: Record) -> bool:
+        self.index[record.owner, record.id] = record
+        return super().create(record)
+
+    def replace(self, record: Record) -> bool:
+        self.index[record.owner, record.id] = record
+        return super().replace(record)
+
+    def prune(self, now: int, limit: int = 1000) -> int:
+        self.index.clear()
+        return super().prune(now, limit)
+
+    def owned_by(self, owner: bytes, now: int) -> list[Record]:
+        entries = list(self.index.items())
+        return sorted(record for (other, _), record in entries if other == owner and record.expires_at > now)
+
+    def namespace(self, name: str) -> MemoryStore:
+        path = super().namespace(name).path
+        sibling = self.siblings.setdefault(name, OwnerIndexIsAllWrong())
+        sibling._path = path
+        return sibling
+
+
 class LetsOthersIn(MemoryStore):
     """Waits, where it is told to, until another thread has changed something."""
 
@@ -555,6 +586,7 @@ class NamespaceChecksThenActs(MemoryStore):
         if name in self._namespaces:
             return super().namespace(name)
         sibling = MemoryStore()
+        sibling._path = (*self.path, name)
         time.sleep(0.001)
         self._namespaces[name] = sibling
         return sibling
@@ -596,7 +628,7 @@ CAUGHT_BY = [
     (OwnedByShowsExpired, "owned_by_leaves_out_expired_records"),
     (OwnedByGoesByTime, "owned_by_lists_one_owner_in_id_order"),
     (OwnedByIsInAnyOrder, "owned_by_lists_one_owner_in_id_order"),
-    (OwnerIndexBeforeTheRecord, "replace_race_leaves_the_record_to_the_winners_owner"),
+    (OwnerIndexBeforeTheRecord, "replace_race_has_one_winner"),
     (OwnerIndexOutlivesTheRecord, "replace_race_with_delete_brings_nothing_back"),
     (OwnedByLooksThenLoads, "owned_by_is_right_while_owners_change"),
     (OldOwnerIsForgottenTooLate, "owned_by_keeps_up_with_owners_that_come_back"),

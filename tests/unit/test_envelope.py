@@ -278,6 +278,25 @@ def test_secret_is_rotated_in_three_deploys_without_logging_anyone_out(clock: Cl
     assert seen == [("ada", 1)] * 4
 
 
+def test_page_that_only_reads_is_served_though_the_session_has_become_too_large(clock: Clock) -> None:
+    """It cannot be sealed anew under the new secret, which is told, and is the operator's to mend."""
+    store = MemoryStore()
+    before, after = (
+        SessionSite(store, clock),
+        SessionSite(store, clock, secret=[NEW, SECRET], max_bytes=1024),
+    )
+    browser = before.browser()
+    browser.visit(lambda session: session.update(text="x" * 2000))
+
+    answer = SiteBrowser(after, browser.client.cookiejar).visit(lambda session: len(session["text"]))
+
+    assert (answer.response.status_int, answer.result) == (200, 2000)
+    assert [event.detail for event in after.told("store.unavailable")] == [
+        "touch: The session's data take 2007 bytes, more than max_bytes=1024. Keep large data in the application's own "
+        "storage, and its key in the session."
+    ]
+
+
 @pytest.mark.parametrize(("old", "new"), [(0, 1), (1, 2), (2, 3)])
 def test_old_and_new_workers_serve_one_browser_side_by_side(clock: Clock, old: int, new: int) -> None:
     """In the middle of each deploy of a rotation, whichever worker a request meets: logged in, and no write lost."""

@@ -21,7 +21,7 @@ def test_life_of_a_session_is_told(clock: Clock) -> None:
     """Created, logged in to, given a new token, ended: each with the handle."""
     site = SessionSite(clock=clock)
     browser = site.browser()
-    id = browser.visit(lambda session: (session.update(n=1), session.id)[1]).result
+    id = browser.visit(lambda session: (session.update(n=1), session.commit(), session.id)[2]).result
     browser.visit(lambda session: setattr(session, "username", "ada"))
     browser.visit(lambda session: session.renew_token())
     browser.visit(lambda session: session.invalidate())
@@ -41,7 +41,7 @@ def test_hook_that_raises_changes_nothing(caplog: pytest.LogCaptureFixture) -> N
     def hook(event: Event) -> None:
         raise RuntimeError("the audit log is full")
 
-    Events(hook).emit("session.created")
+    Events(hook, Clock()).emit("session.created")
 
     assert "the audit log is full" in caplog.text
 
@@ -49,7 +49,9 @@ def test_hook_that_raises_changes_nothing(caplog: pytest.LogCaptureFixture) -> N
 def test_line_break_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
     """Names come from outside: whatever is in them stays on its line."""
     caplog.set_level(logging.INFO, "sessionware")
-    Events().emit("login.failed", account="eve\r\nlogin.succeeded account='admin'\u2028\x1b[31m", keys=("a\nb",))
+    Events(None, Clock()).emit(
+        "login.failed", account="eve\r\nlogin.succeeded account='admin'\u2028\x1b[31m", keys=("a\nb",)
+    )
 
     assert len(caplog.messages) == 1
     assert caplog.messages[0].isprintable()

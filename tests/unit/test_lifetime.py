@@ -1,50 +1,38 @@
-"""Every rule of time, as one table: what is granted, when it is asked, what follows."""
+"""The small rules of time: what is late, what is worth a write, and what a site can set.
+
+How long sessions of every kind live is in tests/rules/test_time_table.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, fields
 from datetime import timedelta
 
 import pytest
 
 from sessionware import ConfigError, Timeouts
 from sessionware._core import lifetime
+from sessionware._core.envelope import Envelope, blank
 
 NOW = 1_700_000_000
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
-LIMITS = lifetime.limits_of(Timeouts(idle=12 * HOUR, lifetime=7 * DAY, remember=30 * DAY, anonymous=DAY))
+
+ANONYMOUS = blank(NOW - DAY, b"", 14 * DAY, 90 * DAY, {})
+LOGGED_IN = ANONYMOUS._replace(authenticated_at=NOW - HOUR, idle=12 * HOUR, deadline=NOW + 7 * DAY)
+REMEMBERED = LOGGED_IN._replace(idle=None, deadline=NOW + 20 * DAY)
+SLIDING = REMEMBERED.with_extra(sl=5 * DAY)._replace(deadline=NOW + 300 * DAY)
 
 
 @pytest.mark.parametrize(
     ("situation", "rule", "given", "follows"),
     [
-        # When a session ends
-        ("idle only", lifetime.ends_at, (DAY, None, NOW), NOW + DAY),
-        ("idle ends before the deadline", lifetime.ends_at, (HOUR, NOW + DAY, NOW), NOW + HOUR),
-        ("the deadline comes first", lifetime.ends_at, (DAY, NOW + HOUR, NOW), NOW + HOUR),
-        ("both at the same second", lifetime.ends_at, (HOUR, NOW + HOUR, NOW), NOW + HOUR),
-        ("remembered: only the deadline", lifetime.ends_at, (None, NOW + 30 * DAY, NOW), NOW + 30 * DAY),
-        ("neither: it is over", lifetime.ends_at, (None, None, NOW), NOW),
-        ("the deadline has passed", lifetime.ends_at, (HOUR, NOW - 1, NOW), NOW - 1),
-        # A record whose cookie has not come back
-        ("first visit: an hour", lifetime.capped_in_first_hour, (NOW + DAY, NOW, 0), NOW + HOUR),
-        ("ends within the hour anyway", lifetime.capped_in_first_hour, (NOW + MINUTE, NOW, 0), NOW + MINUTE),
-        ("a second write: an hour from now", lifetime.capped_in_first_hour, (NOW + DAY, NOW, NOW + 9), NOW + HOUR),
-        ("what was granted stays", lifetime.capped_in_first_hour, (NOW + DAY, NOW, NOW + 7 * HOUR), NOW + 7 * HOUR),
-        ("but not beyond its end", lifetime.capped_in_first_hour, (NOW + DAY, NOW, NOW + 7 * DAY), NOW + DAY),
-        # Remembering
-        ("as long as asked", lifetime.remembered_until, (NOW, DAY, LIMITS), NOW + DAY),
-        ("no longer than is set", lifetime.remembered_until, (NOW, 99 * DAY, LIMITS), NOW + 30 * DAY),
-        ("counted from the login", lifetime.remembered_until, (NOW - DAY, 2 * DAY, LIMITS), NOW + DAY),
-        # The deadline
-        ("none", lifetime.is_over, (None, NOW), False),
-        ("a second before", lifetime.is_over, (NOW + 1, NOW), False),
-        ("at that very second", lifetime.is_over, (NOW, NOW), True),
-        ("later", lifetime.is_over, (NOW - 1, NOW), True),
-        # Late requests
+        # Late requests: the moment, and now
         ("just replaced", lifetime.is_recent, (NOW, NOW), True),
         ("a minute ago", lifetime.is_recent, (NOW - 60, NOW), True),
         ("more than a minute ago", lifetime.is_recent, (NOW - 61, NOW), False),
+        ("by another server's clock", lifetime.is_recent, (NOW + 60, NOW), True),
+        ("before the clock was set back", lifetime.is_recent, (NOW + 61, NOW), False),
         # Touches: end, end in the store, idle
         ("nothing gained", lifetime.touch_is_worth_it, (NOW, NOW, 12 * HOUR), False),
         ("less than a twentieth", lifetime.touch_is_worth_it, (NOW + 2159, NOW, 12 * HOUR), False),
@@ -56,15 +44,16 @@ LIMITS = lifetime.limits_of(Timeouts(idle=12 * HOUR, lifetime=7 * DAY, remember=
         ("remembered: any gain", lifetime.touch_is_worth_it, (NOW + 1, NOW, None), True),
         ("remembered: no gain", lifetime.touch_is_worth_it, (NOW, NOW, None), False),
         ("it would end earlier", lifetime.touch_is_worth_it, (NOW - DAY, NOW, 5), False),
-        # How long the browser keeps the cookie
-        ("until it is closed", lifetime.cookie_max_age, (HOUR, NOW + DAY, NOW), None),
-        ("an anonymous visitor's too", lifetime.cookie_max_age, (DAY, None, NOW), None),
-        ("remembered: to the deadline", lifetime.cookie_max_age, (None, NOW + DAY, NOW), DAY),
-        ("remembered, and over", lifetime.cookie_max_age, (None, NOW - 1, NOW), 0),
-        # When it was last used
-        ("an idle limit ago", lifetime.last_used_at, (NOW + HOUR, HOUR, NOW - DAY), NOW),
-        ("not before it began", lifetime.last_used_at, (NOW + HOUR, DAY, NOW), NOW),
-        ("remembered: not known", lifetime.last_used_at, (NOW + DAY, None, NOW), None),
+        # Shortened limits: end in the store, end by a use now
+        ("a use would grant as much", lifetime.is_too_late, (NOW, NOW), False),
+        ("clocks of servers differ", lifetime.is_too_late, (NOW + 60, NOW), False),
+        ("a use would grant less", lifetime.is_too_late, (NOW + 61, NOW), True),
+        # When it was last used: end in the store
+        ("an idle limit ago", lifetime.last_used_at, (NOW + 11 * HOUR, LOGGED_IN), NOW - HOUR),
+        ("not before the login", lifetime.last_used_at, (NOW, LOGGED_IN), NOW - HOUR),
+        ("not before its creation", lifetime.last_used_at, (NOW, ANONYMOUS), NOW - DAY),
+        ("sliding: by the seconds of a use", lifetime.last_used_at, (NOW + 5 * DAY, SLIDING), NOW),
+        ("remembered: not known", lifetime.last_used_at, (NOW + 20 * DAY, REMEMBERED), None),
     ],
 )
 def test_rule_of_time(situation: str, rule: Callable[..., object], given: tuple[object, ...], follows: object) -> None:
@@ -72,17 +61,63 @@ def test_rule_of_time(situation: str, rule: Callable[..., object], given: tuple[
     assert rule(*given) == follows, situation
 
 
+@pytest.mark.parametrize(
+    ("envelope", "seconds"),
+    [(ANONYMOUS, None), (LOGGED_IN, None), (REMEMBERED, 5 * DAY), (SLIDING, 5 * DAY)],
+    ids=["anonymous", "logged in", "remembered", "sliding"],
+)
+def test_browser_keeps_the_cookie_of_a_remembered_session(envelope: Envelope, seconds: int | None) -> None:
+    """As long as the record is kept. Any other cookie goes when the browser is closed."""
+    assert lifetime.cookie_max_age(NOW + 5 * DAY, envelope, lifetime.limits_of(Timeouts()), NOW) == seconds
+
+
+def test_cookie_of_a_session_that_is_over_has_no_negative_age() -> None:
+    """The session may end while the response is made."""
+    assert lifetime.cookie_max_age(NOW + DAY, REMEMBERED, lifetime.limits_of(Timeouts()), NOW + 2 * DAY) == 0
+
+
+def test_limits_of_a_login_take_the_place_of_the_sites() -> None:
+    """Longer or shorter. What concerns visitors stays."""
+    limits = lifetime.limits_of(Timeouts())
+    own = LOGGED_IN.with_extra(li=[MINUTE, 30 * DAY, HOUR, 999 * DAY])
+
+    assert lifetime.limits_for(own, limits) == limits._replace(
+        idle=MINUTE, lifetime=30 * DAY, remember=HOUR, remember_lifetime=999 * DAY
+    )
+    assert lifetime.limits_for(LOGGED_IN, limits) == limits
+
+
+# What a site sets ---------------------------------------------------------------------------------------------------
+
+
+def test_limits_that_nobody_sets() -> None:
+    """As the documentation says."""
+    assert asdict(Timeouts()) == {
+        "idle": 12 * HOUR,
+        "lifetime": 7 * DAY,
+        "remember": 30 * DAY,
+        "remember_lifetime": 365 * DAY,
+        "anonymous": 14 * DAY,
+        "anonymous_lifetime": 90 * DAY,
+        "unconfirmed": HOUR,
+        "explain": DAY,
+    }
+
+
 def test_limits_are_plain_seconds() -> None:
     """However they were set."""
     timeouts = Timeouts(idle=timedelta(hours=1), lifetime=timedelta(days=1, milliseconds=900), remember=7)
+    limits = lifetime.limits_of(timeouts)
 
-    assert lifetime.limits_of(timeouts) == (3600, DAY, 7, DAY)
+    assert (limits.idle, limits.lifetime, limits.remember) == (HOUR, DAY, 7)
+    assert {type(value) for value in limits} == {int}
 
 
 @pytest.mark.parametrize(
-    "value", [0, -1, 1.5, "3600", None, True, timedelta(0), timedelta(milliseconds=999), timedelta(-1)]
+    "value",
+    [0, -1, 1.5, "3600", None, True, timedelta(0), timedelta(milliseconds=999), timedelta(-1), timedelta(days=36_601)],
 )
-@pytest.mark.parametrize("name", ["idle", "lifetime", "remember", "anonymous"])
+@pytest.mark.parametrize("name", [field.name for field in fields(Timeouts)])
 def test_wrong_timeout_is_said_at_once(name: str, value: object) -> None:
     """And the text says what to write instead."""
     with pytest.raises(ConfigError, match=rf"Timeouts\({name}=.*1 or more"):

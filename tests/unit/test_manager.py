@@ -25,6 +25,7 @@ from sessionware import (
     Timeouts,
     get_session,
 )
+from sessionware._core.envelope import Stored, open_record
 from sessionware.testing import FaultyStore
 from tests.support.fixed import SECRET, Clock
 
@@ -60,7 +61,7 @@ def visit(manager: SessionManager, act: Callable[[Session], Any], cookie: str | 
     opened = manager.open(cookie=cookie)
     act(opened.session)
     opened.finish()
-    return opened.session.id
+    return str(opened.session.id)
 
 
 def login(manager: SessionManager, user_id: str = "7", version: int = 1) -> str:
@@ -151,6 +152,23 @@ def test_end_all_keeps_one(manager: SessionManager) -> None:
     assert [info.id for info in manager.of(user_id="7")] == [kept]
 
 
+@pytest.mark.parametrize("moment", ["load", "replace"])
+@pytest.mark.parametrize(
+    "whose", [{"user": MyAccount()}, {"user_id": "7"}, {"username": "Ada"}], ids=lambda who: next(iter(who))
+)
+def test_end_all_leaves_alone_what_became_somebody_elses(
+    manager: SessionManager, store: FaultyStore, whose: dict[str, Any], moment: str
+) -> None:
+    """Between the list and the end another user may have logged in to the session, in the same browser."""
+    opened = manager.open()
+    opened.session.login("Ada", user_id=None if "username" in whose else "7", session_version=1)
+    opened.finish()
+    store.before[moment] = lambda: visit(manager, lambda session: session.login("Bob", user_id="8"), opened.cookie)
+
+    assert manager.end_all(**whose) == 0
+    assert len(manager.of(user_id="8")) == 1
+
+
 def test_end_all_before_a_moment(manager: SessionManager, clock: Clock) -> None:
     """Logins that are older; one at that second stays."""
     login(manager)
@@ -187,6 +205,47 @@ def test_export_tells_all_that_is_kept(manager: SessionManager, clock: Clock) ->
             "data": {"cart": ["tea"]},
         }
     ]
+
+
+def test_export_tells_no_hash_of_a_token(manager: SessionManager, store: FaultyStore) -> None:
+    """Also where the header has a list of them, because logins joined or replaced other tokens."""
+    opened = manager.open()
+    opened.session["n"] = 1
+    opened.session.renew_csrf()
+    opened.finish()
+    for _click in range(2):
+        visit(manager, lambda session: session.login("Ada", user_id="7"), opened.cookie)
+
+    (record,) = store.behind.scan()
+    stored = open_record(manager._site.keys.record, record, b"")
+    assert isinstance(stored, Stored)
+    assert stored.envelope.extra.keys() == {"cs", "pt", "si"}
+    assert [session["extra"] for session in manager.export(user_id="7")] == [{"cs": 1}]
+
+
+@pytest.mark.parametrize("who", [{"user_id": "7"}, {"username": "Ada"}])
+def test_session_is_found_by_its_owner_after_the_secret_that_it_began_under_is_gone(
+    store: FaultyStore, clock: Clock, who: dict[str, Any]
+) -> None:
+    """The owner's digest is of the secret too, so it is renewed when the session is sealed anew."""
+    older = "the secret before the rotation, long enough"
+    before, during, after = (SessionManager(secret, store, clock=clock) for secret in (older, [SECRET, older], SECRET))
+    opened = before.open()
+    opened.session.login("Ada", user_id=who.get("user_id"))
+    opened.finish()
+
+    visit(during, lambda session: session.username, opened.cookie)
+
+    assert [info.id for info in after.of(**who)] == [opened.session.id]
+
+
+def test_reason_is_one_of_those_that_a_page_can_explain(manager: SessionManager) -> None:
+    """A misspelt one is told at once, and not to the person on the login page."""
+    id, reason = login(manager), "administrator"
+    with pytest.raises(ValueError, match="there are elsewhere, limit, password, disabled, admin"):
+        manager.end(id, reason=reason)  # type: ignore[arg-type]
+
+    assert manager.end(id, reason="disabled")
 
 
 @pytest.mark.parametrize("who", [{}, {"user_id": "7", "username": "Ada"}, {"user": MyAccount(), "user_id": "7"}])
@@ -311,16 +370,16 @@ def test_wrap_is_the_same_line_the_other_way(manager: SessionManager) -> None:
 
 def test_wrap_keeps_the_session_where_it_is_told(manager: SessionManager) -> None:
     """Under another key, for a second session."""
-    seen: list[str] = []
+    seen: list[bool] = []
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        seen.append(get_session(environ, "admin.session").id)
+        seen.append(get_session(environ, "admin.session").is_new)
         start_response("200 OK", [])
         return []
 
     TestApp(manager.wrap(app, environ_key="admin.session")).get("/")
 
-    assert len(seen) == 1
+    assert seen == [True]
     with pytest.raises(ConfigError, match="environ_key"):
         manager.wrap(app, environ_key="")
 

@@ -11,9 +11,11 @@ from sessionware._seals import Keys, UnknownKey, derive_keys, digests
 OLD, NEW = secrets.token_bytes(32), secrets.token_bytes(32)
 
 
-def keys(*ring: bytes, cookie: str = "sid", record_format: bytes = b"1") -> Keys:
+def keys(*ring: bytes, cookie: str = "sid", path: tuple[str, ...] = (), record_format: bytes = b"1") -> Keys:
     """The keys for these secrets, newest first."""
-    return derive_keys(ring, secure_cookie=f"__Host-{cookie}", plain_cookie=cookie, record_format=record_format)
+    return derive_keys(
+        ring, secure_cookie=f"__Host-{cookie}", plain_cookie=cookie, store_path=path, record_format=record_format
+    )
 
 
 def test_sealed_thing_opens_only_for_its_purpose_and_secret() -> None:
@@ -27,6 +29,16 @@ def test_sealed_thing_opens_only_for_its_purpose_and_secret() -> None:
     assert keys(OLD).plain_ticket.open(sealed) is None
     assert keys(NEW).plain_ticket.open(sealed[:-1] + bytes([sealed[-1] ^ 1])) is None
     assert keys(NEW).record.open(tagged) == (b"x", False)
+
+
+def test_visitors_token_opens_only_for_its_cookie_and_its_store() -> None:
+    """It names no record, so a form of one site must not be good for another one under the same secret."""
+    sealed = keys(NEW, path=("shop", "de")).visitor.seal(b"x")
+
+    assert keys(NEW, path=("shop", "de")).visitor.open(sealed) == (b"x", False)
+    assert keys(NEW, path=("shop",)).visitor.open(sealed) is None
+    assert keys(NEW, path=("shop", "de"), cookie="other").visitor.open(sealed) is None
+    assert keys(NEW, path=("shop", "de")).plain_ticket.open(sealed) is None
 
 
 def test_the_newest_secret_seals_and_every_one_opens() -> None:

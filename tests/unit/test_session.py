@@ -13,7 +13,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from sessionware import ConfigError, MemoryStore, Session, SessionMiddleware, Timeouts, get_session
+from sessionware import (
+    ConfigError,
+    MemoryStore,
+    Session,
+    SessionClosed,
+    SessionMiddleware,
+    StoreUnavailable,
+    Timeouts,
+    get_session,
+)
 from tests.support.fixed import SECRET, Clock
 from tests.support.kit import SessionSite, SiteBrowser
 from tests.support.wsgi import Started
@@ -180,9 +189,9 @@ TestSessionAgainstDict.settings = hypothesis_settings(max_examples=60, stateful_
 
 
 def test_id_is_stable_and_no_credential(site: SessionSite, browser: SiteBrowser) -> None:
-    """The handle stays from before the first save to after a login, and is not in the cookie's text."""
+    """The handle stays from the first save to after a login, and is what the store calls the record."""
     ids = [
-        browser.visit(lambda session: (session.update(n=1), session.id)[1]).result,
+        browser.visit(lambda session: (session.commit(), session.id)[1]).result,
         browser.visit(lambda session: (setattr(session, "username", "ada"), session.id)[1]).result,
         browser.visit(lambda session: session.id).result,
     ]
@@ -209,10 +218,13 @@ def test_times_are_whole_seconds(site: SessionSite, browser: SiteBrowser, clock:
 
 
 def test_new_session_says_so(browser: SiteBrowser) -> None:
-    """Before anything is stored there are no times."""
-    view = lambda session: (session.is_new, session.created_at, session.expires_at, session.username)  # noqa: E731
+    """Before anything is stored there is no handle, and there are no times."""
 
-    assert browser.visit(view).result == (True, None, None, None)
+    def view(session: Session) -> tuple[object, ...]:
+        session["n"] = 1
+        return session.is_new, session.id, session.created_at, session.expires_at, session.ends_at, session.username
+
+    assert browser.visit(view).result == (True, None, None, None, None, None)
 
 
 def test_login_shows_at_once(browser: SiteBrowser) -> None:
@@ -269,21 +281,22 @@ def test_writing_after_invalidate_starts_a_new_session(browser: SiteBrowser) -> 
     """A message for whoever was logged out, for example."""
     browser.visit(lambda session: (session.update(n=1), setattr(session, "username", "ada")))
 
-    def view(session: Session) -> tuple[str, str]:
+    def view(session: Session) -> tuple[str | None, str | None]:
         before = session.id
         session.invalidate()
         session["bye"] = True
         return before, session.id
 
-    before, after = browser.visit(view).result
+    before, between = browser.visit(view).result
+    after, data = browser.visit(lambda session: (session.id, session.copy())).result
 
-    assert before != after
-    assert browser.visit(lambda session: (session.id, session.copy())).result == (after, {"bye": True})
+    assert data == {"bye": True}
+    assert (between, before == after) == (None, False)
 
 
 def test_clear_of_an_anonymous_session_keeps_it(browser: SiteBrowser) -> None:
     """Nobody is logged in, so there is nobody to log out."""
-    id = browser.visit(lambda session: (session.update(n=1), session.id)[1]).result
+    id = browser.visit(lambda session: (session.update(n=1), session.commit(), session.id)[2]).result
     browser.visit(Session.clear)
 
     assert browser.visit(lambda session: (session.id, session.copy())).result == (id, {})
@@ -291,7 +304,7 @@ def test_clear_of_an_anonymous_session_keeps_it(browser: SiteBrowser) -> None:
 
 def test_renewing_changes_the_token_and_nothing_else(site: SessionSite, browser: SiteBrowser) -> None:
     """Same record, same data; the old cookie is dead."""
-    id = browser.visit(lambda session: (session.update(n=1), session.id)[1]).result
+    id = browser.visit(lambda session: (session.update(n=1), session.commit(), session.id)[2]).result
     old = browser.tab()
     browser.visit(Session.renew_token)
 
@@ -332,6 +345,136 @@ def test_commit_saves_now(site: SessionSite, browser: SiteBrowser) -> None:
 
     assert (visit.result, len(visit.set_cookies)) == (1, 1)
     assert browser.read() == {"n": 2}
+
+
+def test_commit_stores_an_empty_session_too(site: SessionSite, browser: SiteBrowser) -> None:
+    """It has a handle and its times from then on."""
+
+    def view(session: Session) -> tuple[object, ...]:
+        session.commit()
+        return session.is_new, session.id, session.created_at, session.ends_at
+
+    (is_new, id, created_at, ends_at), now = browser.visit(view).result, int(site.clock.now)
+
+    assert (is_new, created_at, ends_at) == (False, now, now + 90 * 24 * 3600)
+    assert [record.id.hex() for record in site.store.records] == [id]
+    assert browser.visit(lambda session: session.id).result == id
+
+
+def test_reload_forgets_what_is_not_saved(site: SessionSite, browser: SiteBrowser) -> None:
+    """Data, a login, a renewal, and remembering."""
+    browser.visit(lambda session: session.update(n=1))
+    site.store.taken()
+
+    def view(session: Session) -> tuple[object, ...]:
+        session["n"] = 2
+        session.login("ada")
+        session.renew_token()
+        session.remember(60)
+        session.reload()
+        return session.username, session.copy()
+
+    visit = browser.visit(view)
+
+    assert (visit.result, visit.set_cookies) == ((None, {"n": 1}), [])
+    assert "replace" not in site.store.taken()
+
+
+def test_reload_shows_what_others_saved(browser: SiteBrowser) -> None:
+    """While the request was at work."""
+    browser.visit(lambda session: session.update(n=1))
+
+    def view(session: Session) -> dict[str, Any]:
+        assert session["n"] == 1
+        browser.tab().visit(lambda other: other.update(n=2, m=3))
+        session.reload()
+        return session.copy()
+
+    assert browser.visit(view).result == {"n": 2, "m": 3}
+
+
+def test_reload_reads_by_the_token_that_the_request_has_by_now(browser: SiteBrowser) -> None:
+    """After a login that was saved, the cookie that it came with opens nothing any more."""
+    browser.visit(lambda session: session.update(n=1))
+
+    def view(session: Session) -> tuple[object, ...]:
+        session.login("ada")
+        session.commit()
+        session["n"] = 2
+        session.reload()
+        return session.username, session.copy()
+
+    visit = browser.visit(view)
+
+    assert (visit.result, len(visit.set_cookies)) == (("ada", {"n": 1}), 1)
+    assert browser.visit(lambda session: session.username).result == "ada"
+
+
+def test_reload_finds_out_that_the_session_is_over(site: SessionSite, browser: SiteBrowser) -> None:
+    """It is empty then, drops what is written, and says why."""
+    browser.visit(lambda session: session.update(n=1))
+
+    def view(session: Session) -> tuple[object, ...]:
+        site.middleware.manager.end(str(session.id))
+        session.reload()
+        session["n"] = 2
+        return session.id, session.ended_because
+
+    visit = browser.visit(view)
+
+    assert (visit.result, visit.set_cookies) == ((None, "admin"), [])
+    assert [event.keys for event in site.told("session.write_discarded")] == [("n",)]
+
+
+def test_reload_after_the_end_of_the_session_reads_nothing(browser: SiteBrowser) -> None:
+    """The request that ended it goes on without one, and may still start another."""
+    browser.visit(lambda session: session.update(n=1))
+
+    def view(session: Session) -> dict[str, Any]:
+        session.invalidate()
+        session["n"] = 2
+        session.reload()
+        seen = session.copy()
+        session["m"] = 3
+        return seen
+
+    assert browser.visit(view).result == {}
+    assert browser.read() == {"m": 3}
+
+
+def test_reload_without_a_session_drops_what_would_start_one(site: SessionSite, browser: SiteBrowser) -> None:
+    """And asks nothing of the store."""
+    visit = browser.visit(lambda session: (session.update(n=1), session.reload(), session.copy()))
+
+    assert (visit.result[-1], visit.set_cookies, site.store.taken()) == ({}, [], [])
+
+
+def test_reload_in_an_outage_changes_nothing(site: SessionSite, browser: SiteBrowser) -> None:
+    """What was written is still there to be saved."""
+    browser.visit(lambda session: session.update(n=1))
+
+    def view(session: Session) -> None:
+        session["n"] = 2
+        site.store.broken.add("load")
+        with pytest.raises(StoreUnavailable):
+            session.reload()
+        site.store.broken.clear()
+
+    browser.visit(view)
+
+    assert browser.read() == {"n": 2}
+
+
+def test_reload_after_the_request_is_refused(browser: SiteBrowser) -> None:
+    """What was loaded can still be read, but not anew."""
+    browser.visit(lambda session: session.update(n=1))
+    kept: list[Session] = []
+    browser.visit(lambda session: (kept.append(session), session.get("n")))
+
+    with pytest.raises(SessionClosed):
+        kept[0].reload()
+
+    assert kept[0]["n"] == 1
 
 
 def test_value_in_hand_is_watched_after_commit(browser: SiteBrowser) -> None:
@@ -409,6 +552,20 @@ def test_pop_takes_only_what_it_showed(browser: SiteBrowser) -> None:
     assert browser.visit(lambda session: session.pop_flash()).result == ["saved"]
 
 
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [("HEAD", {}), ("GET", {"Sec-Purpose": "prefetch"}), ("GET", {"Sec-Purpose": "prefetch;prerender"})],
+)
+def test_page_that_nobody_sees_leaves_the_messages(browser: SiteBrowser, method: str, headers: dict[str, str]) -> None:
+    """They are for people."""
+    browser.visit(lambda session: session.flash("saved"))
+
+    unseen = browser.visit(lambda session: session.pop_flash(), method=method, headers=headers)
+
+    assert unseen.result == ["saved"]
+    assert browser.visit(lambda session: session.pop_flash()).result == ["saved"]
+
+
 def test_pop_without_messages_writes_nothing(site: SessionSite, browser: SiteBrowser) -> None:
     """Every page asks for messages, and most have none."""
     browser.visit(lambda session: session.update(n=1))
@@ -424,7 +581,7 @@ def test_pop_without_messages_writes_nothing(site: SessionSite, browser: SiteBro
 
 def test_csrf_token_lasts_for_the_session_and_changes_at_login(browser: SiteBrowser) -> None:
     """Forms in two tabs work both; one from before a login does not work after it."""
-    first = browser.visit(lambda session: session.csrf_token).result
+    first = browser.visit(lambda session: (session.commit(), session.csrf_token)[1]).result
 
     assert browser.visit(lambda session: session.csrf_token).result == first
     assert browser.visit(lambda session: session.check_csrf(first)).result
@@ -440,9 +597,9 @@ def test_csrf_token_lasts_for_the_session_and_changes_at_login(browser: SiteBrow
 
 def test_csrf_token_is_nobody_elses(site: SessionSite, browser: SiteBrowser) -> None:
     """Nor anything else."""
-    token = browser.visit(lambda session: session.csrf_token).result
+    token = browser.visit(lambda session: (session.commit(), session.csrf_token)[1]).result
     other = site.browser()
-    other.visit(lambda session: session.csrf_token)
+    other.visit(lambda session: session.commit())
 
     assert not other.visit(lambda session: session.check_csrf(token)).result
     assert not site.browser().visit(lambda session: session.check_csrf(token)).result
@@ -450,12 +607,17 @@ def test_csrf_token_is_nobody_elses(site: SessionSite, browser: SiteBrowser) -> 
     assert not browser.visit(lambda session: session.check_csrf("é\ud800")).result
 
 
+def test_form_without_a_token_is_refused(browser: SiteBrowser) -> None:
+    """`form.get("csrf_token")` is None then, and that is no mistake of the application."""
+    assert browser.visit(lambda session: session.check_csrf(None)).result is False
+
+
 def test_csrf_token_survives_a_rotation_of_the_secret(clock: Clock) -> None:
     """Every secret of the ring is accepted."""
     new, store = "another secret, that is long enough too", MemoryStore()
     before, after = SessionSite(store, clock), SessionSite(store, clock, secret=[new, SECRET])
     browser = before.browser()
-    token = browser.visit(lambda session: session.csrf_token).result
+    token = browser.visit(lambda session: (session.commit(), session.csrf_token)[1]).result
 
     assert SiteBrowser(after, browser.client.cookiejar).visit(lambda session: session.check_csrf(token)).result
 

@@ -17,7 +17,8 @@ from sessionware.stores.memory import MemoryStore
 from sessionware.stores.sqlite import SQLiteStore
 from sessionware.testing import FaultyStore, StoreContract, faulty_store, store_contract
 from sessionware.testing.store_cases import NOW, a_record
-from tests.support.broken_stores import CAUGHT_BY
+from sessionware.testing.store_races import StoreRaces
+from tests.support.broken_stores import CAUGHT_BY, OwnerIndexIsAllWrong
 
 PROCESSES = 4
 CREATED = 50
@@ -114,6 +115,18 @@ def test_the_contract_catches_a_broken_promise(broken: type[MemoryStore], name: 
         getattr(Contract(), f"test_{name}")()
 
 
+@pytest.mark.parametrize("race", [name for name in vars(StoreRaces) if name.startswith("test_")])
+def test_every_race_looks_at_the_owners(race: str) -> None:
+    """Whichever methods meet: a store that is right in all but its index of owners does not get through."""
+
+    class Contract(StoreContract):
+        def make_store(self) -> Store:
+            return OwnerIndexIsAllWrong()
+
+    with pytest.raises(AssertionError, match=r"owned_by\(.*\) is not what scan\(\) shows"):
+        getattr(Contract(), race)()
+
+
 @pytest.mark.parametrize(("module", "examples"), [(store_contract, 3), (faulty_store, 6)])
 def test_the_docstrings_work(module: ModuleType, examples: int) -> None:
     """What a store author copies from there runs."""
@@ -151,6 +164,14 @@ def test_faulty_store_fails_after_its_work() -> None:
     with pytest.raises(StoreUnavailable, match="create was told to lose its answer"):
         store.create(a_record())
     assert store.scan() == [a_record()]
+
+
+def test_faulty_store_hands_the_path_on() -> None:
+    """A record is sealed for the path, so a wrapper that made up another would lose it."""
+    store = FaultyStore(MemoryStore().namespace("a"))
+
+    assert store.path == ("a",)
+    assert store.namespace("b").path == ("a", "b")
 
 
 def test_faulty_store_lets_something_happen_before_a_call() -> None:

@@ -127,14 +127,18 @@ class Changes:
         lost = tuple(self._base) if self._cleared else ()
         return tuple(dict.fromkeys((*self._by_key, *lost)))
 
-    def rebase(self, fresh: Data) -> tuple[Data, tuple[str, ...]]:
+    def rebase(self, fresh: Data, *, is_joining: bool = False) -> tuple[Data, tuple[str, ...]]:
         """These changes applied to `fresh` data, and the keys where they replaced what another request wrote.
 
-        Functions given to `modify` run again if the data is not the base.
+        Functions given to `modify` run again if the data is not the base. `clear` removes every key or, if a login
+        `is_joining` another one's session, those that were loaded.
         """
         if fresh is self._base:
             return self._now, ()
-        data: Data = {} if self._cleared else dict(fresh)
+        data = dict(fresh)
+        if self._cleared:
+            for key in self._base if is_joining else fresh:
+                data.pop(key, None)
         for key, change in self._by_key.items():
             after = _run(change, data.get(key)) if isinstance(change, tuple) else change
             if after is None:

@@ -1,4 +1,4 @@
-"""What a request's environ says: whether it came over https, or to a loopback address."""
+"""What a request's environ says: whether it came over https, to a loopback address, or without a person behind it."""
 
 from __future__ import annotations
 
@@ -28,3 +28,22 @@ def is_loopback(environ: Environ) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_passive(environ: Environ) -> bool:
+    """Whether a script or the browser's prefetching says that it sent the request by itself.
+
+    Anybody may say so, because it can only make a session end earlier.
+    """
+    return environ.get("HTTP_X_SESSION_PASSIVE") == "1" or is_prefetch(environ)
+
+
+def is_unseen(environ: Environ) -> bool:
+    """Whether nobody will see the page, or perhaps nobody."""
+    return environ.get("REQUEST_METHOD") == "HEAD" or is_prefetch(environ)
+
+
+def is_prefetch(environ: Environ) -> bool:
+    """Whether the browser fetches a page before anybody asks for it."""
+    purpose = environ.get("HTTP_SEC_PURPOSE")  # "prefetch", or "prefetch;prerender"
+    return purpose is not None and str(purpose).partition(";")[0].strip().lower() == "prefetch"

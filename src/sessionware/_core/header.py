@@ -5,21 +5,19 @@ These are the header fields of the envelope, and only what was asked for here ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from .envelope import Envelope, lasting
-from .lifetime import Limits, remembered_until
+from .lifetime import Limits, limits_for, remembered_until
+from .login import Login
 from .tickets import token_hash
 
 
-class Login(NamedTuple):
-    """Who logs in. `check` is called once the login is stored; if it returns something false, the session is ended."""
+class Remember(NamedTuple):
+    """For how long a session should be remembered; `seconds` are None for "no longer"."""
 
-    username: str
-    user_id: str | None = None
-    session_version: int | None = None
-    check: Callable[[], object] | None = None
+    seconds: int | None
+    is_sliding: bool = False
 
 
 class HeaderChanges(NamedTuple):
@@ -28,8 +26,9 @@ class HeaderChanges(NamedTuple):
     login: Login | None = None
     renews: bool = False
     """Replace the token."""
-    remember: int | None = None
-    """Seconds."""
+    remember: Remember | None = None
+    csrf_renewals: int = 0
+    """How often to renew the token for forms."""
     creates: bool = False
     """Store the session even if it holds no data."""
 
@@ -38,23 +37,80 @@ class HeaderChanges(NamedTuple):
         """Whether the session gets a new token, and its epoch moves."""
         return self.login is not None or self.renews
 
-    def apply(self, envelope: Envelope, now: int, token: bytes | None, limits: Limits) -> Envelope:
-        """The envelope with these changes, and with the new token if there is one."""
+    @property
+    def is_activity(self) -> bool:
+        """Whether this keeps a session alive even in a request that otherwise would not (rule 14)."""
+        return self.login is not None or self.renews or self.remember is not None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The calls that asked for these changes, for events."""
+        asked = (
+            ("renew_token()", self.renews),
+            ("remember()", self.remember is not None),
+            ("renew_csrf()", self.csrf_renewals > 0),
+        )
+        return tuple(name for name, is_asked in asked if is_asked)
+
+    def apply(
+        self, envelope: Envelope, now: int, token: bytes | None, limits: Limits, *, is_new: bool = False
+    ) -> Envelope:
+        """The envelope with these changes, and with the new token if there is one.
+
+        `is_new` says that the session, or its login, is of this request.
+        """
         if token is not None and self.needs_token:
-            envelope = envelope._replace(token_hash=token_hash(token), rotated_at=now, epoch=envelope.epoch + 1)
+            envelope = self._with_token(envelope, now, token_hash(token))
         if self.login is not None:
-            envelope = envelope._replace(
-                username=self.login.username,
-                user_id=self.login.user_id,
-                session_version=self.login.session_version,
-                authenticated_at=now,
-                deadline=now + limits.lifetime,
-                idle=limits.idle,
-                extra=lasting(envelope.extra),
-            )
+            envelope = _logged_in(envelope, self.login, now, limits)
         if self.remember is not None:
-            envelope = envelope._replace(deadline=remembered_until(envelope.began_at, self.remember, limits), idle=None)
+            envelope = _remembered(envelope, self.remember, now, limits, is_new=is_new or self.login is not None)
+        if self.csrf_renewals:
+            envelope = envelope.with_extra(cs=envelope.csrf_renewals + self.csrf_renewals)
         return envelope
+
+    def _with_token(self, envelope: Envelope, now: int, hashed: bytes) -> Envelope:
+        """The envelope with another token. A login keeps the hashes of those that it replaced, as proof for rule 6."""
+        is_created = envelope.token_hash == hashed
+        replaced = None if self.login is None or self.renews or is_created else envelope.fitting
+        if self.login is not None:
+            # The count of form tokens belongs to the session, and not to the login before.
+            renewals = envelope.csrf_renewals or None
+            envelope = envelope._replace(extra=lasting(envelope.extra)).with_extra(cs=renewals)
+        if replaced is not None or envelope.extra:
+            envelope = envelope.with_extra(si=None, pt=replaced)
+        return envelope._replace(token_hash=hashed, rotated_at=now, epoch=envelope.epoch + 1)
 
 
 UNCHANGED = HeaderChanges()
+
+
+def _logged_in(envelope: Envelope, login: Login, now: int, limits: Limits) -> Envelope:
+    if login.own_limits is not None:
+        envelope = envelope.with_extra(li=login.own_limits)
+    limits = limits_for(envelope, limits)
+    return envelope._replace(
+        username=login.username,
+        user_id=login.user_id,
+        session_version=login.session_version,
+        authenticated_at=now,
+        deadline=now + limits.lifetime,
+        idle=limits.idle,
+    )
+
+
+def _remembered(envelope: Envelope, wish: Remember, now: int, limits: Limits, *, is_new: bool) -> Envelope:
+    own = limits_for(envelope, limits)
+    if wish.seconds is None:
+        if not envelope.is_remembered:
+            return envelope
+        is_anonymous = envelope.authenticated_at is None
+        return envelope.with_extra(sl=None)._replace(
+            deadline=envelope.began_at + (own.anonymous_lifetime if is_anonymous else own.lifetime),
+            idle=own.anonymous if is_anonymous else own.idle,
+        )
+    if wish.is_sliding:
+        sliding, deadline = min(wish.seconds, own.remember), envelope.began_at + own.remember_lifetime
+        return envelope if deadline <= now else envelope.with_extra(sl=sliding)._replace(deadline=deadline, idle=None)
+    until = remembered_until(envelope, wish.seconds, limits, now, is_new=is_new)
+    return envelope if until is None else envelope.with_extra(sl=None)._replace(deadline=until, idle=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
 from enum import Enum, auto
 from hmac import compare_digest
@@ -9,12 +11,15 @@ from hmac import compare_digest
 from .._seals import Keys
 from .._types import Environ
 from ..events import Events
-from .envelope import Stored
-from .lifetime import Limits, is_over, is_recent
-from .origins import Origins
+from .envelope import SIBLINGS, Envelope, Stored, holds_hash
+from .environ import is_passive
+from .lifetime import Limits, end_of, is_cut, is_recent, system_clock
+from .origins import SAFE_METHODS, Origins
 from .records import Records
 from .setup_warnings import SetupWarnings
-from .tickets import CookieConflict, CookieValue, Ticket, Tickets, token_hash
+from .tickets import SEALED_CHARACTERS, CookieConflict, CookieValue, Ticket, Tickets, token_hash
+
+logger = logging.getLogger("sessionware")
 
 
 class Site:
@@ -31,6 +36,7 @@ class Site:
         events: Events,
         warnings: SetupWarnings,
         clock: Callable[[], float],
+        passive: Callable[[Environ], object] | None,
         manager: object,
     ) -> None:
         self.keys = keys
@@ -40,13 +46,42 @@ class Site:
         self.limits = limits
         self.events = events
         self.warnings = warnings
-        self._clock = clock
+        self._clock = None if clock is system_clock else clock  # which saves each request a few calls
+        self._passive = passive
+        self._told_unknown_at = 0
         self.manager = manager
         """What a session returns as its `manager`. Nothing in this package knows what that is."""
 
     def now(self) -> int:
         """Whole seconds since the epoch."""
-        return int(self._clock())
+        return int(time.time() if self._clock is None else self._clock())
+
+    def is_passive(self, request: Environ | CookieValue) -> bool:
+        """Whether no person is behind the request, so that it prolongs nothing (rule 14)."""
+        if self._passive is None and "HTTP_X_SESSION_PASSIVE" not in request and "HTTP_SEC_PURPOSE" not in request:
+            return False  # the usual case
+        if isinstance(request, CookieValue):
+            return False
+        return is_passive(request) or (self._passive is not None and self._asks(self._passive, request))
+
+    def _asks(self, passive: Callable[[Environ], object], request: Environ) -> bool:
+        try:
+            return bool(passive(request))
+        except Exception:
+            logger.exception("passive= failed, so the request counts as the person's")
+            return False
+
+    def tell_unknown_cookie(self) -> None:
+        """Report a cookie that no secret opens: at most once a minute, because junk is cheap to send."""
+        now = self.now()
+        if is_recent(self._told_unknown_at, now):
+            return
+        self._told_unknown_at = now
+        self.events.emit(
+            "cookie.unknown_key",
+            detail="no secret of this process opens a cookie that has a session cookie's name and length: do all "
+            "processes have the same secrets, and is another site's cookie of the same name in the way?",
+        )
 
 
 class Standing(Enum):
@@ -69,60 +104,101 @@ UNLOADED, NEW, STORED = Standing.UNLOADED, Standing.NEW, Standing.STORED
 DETACHED, FOREIGN = Standing.DETACHED, Standing.FOREIGN
 
 
-Found = tuple[Standing, "Ticket | None", "Stored | None", "Stored | None"]
+Found = tuple[Standing, "Ticket | None", "Stored | None", "Stored | None", "str | None"]
 """What a look-up found.
 
 The standing; the ticket that the request carried; the record that it opens; the record that it names but no longer has
-a right to. The first record is not None if, and only if, the standing is STORED. (A named tuple would make reads a
-fortieth slower.)
+a right to; why the session that it names is over. The first record is not None if, and only if, the standing is STORED.
+(A named tuple would make reads a fortieth slower.)
 """
+
+_NOTHING: Found = (NEW, None, None, None, None)
 
 
 def look_up(site: Site, keys: Keys, request: Environ | CookieValue) -> Found:
     """Look for the request's session. Raises `StoreUnavailable`."""
     if isinstance(request, CookieValue):
         ticket = site.tickets.sent(keys, request)
-    elif site.origins.is_foreign(request):
+        if ticket is not None:
+            return present(site, keys, ticket)
+        if request.value is not None and len(request.value) == SEALED_CHARACTERS:
+            site.tell_unknown_cookie()
+        return _NOTHING
+    if site.origins.is_foreign(request):
         site.events.emit("session.cross_origin")
-        return FOREIGN, None, None, None  # rule 13
-    else:
-        try:
-            ticket = site.tickets.read(keys, request)
-        except CookieConflict:
-            site.events.emit("session.cookie_conflict")
-            return NEW, None, None, None
-    return (NEW, None, None, None) if ticket is None else _present(site, keys, ticket)
+        return FOREIGN, None, None, None, None  # rule 13
+    try:
+        ticket = site.tickets.read(keys, request)
+        if ticket is None:
+            return _without_ticket(site, request)
+        return _meant(site, keys, ticket) if ticket.rivals else present(site, keys, ticket)
+    except CookieConflict:
+        site.events.emit("session.cookie_conflict")
+        return _NOTHING
 
 
-def _present(site: Site, keys: Keys, ticket: Ticket) -> Found:
-    """Look up the ticket's record."""
+def present(site: Site, keys: Keys, ticket: Ticket) -> Found:
+    """Look up the ticket's record. Raises `StoreUnavailable`."""
     now = site.now()
-    stored = site.records.load(keys, ticket.id, now)
-    if stored is None:
-        return _expired(site, ticket)
-    if ticket.rivals:
-        ticket = _fitting(ticket, stored)
+    stored = site.records.find(keys, ticket.id, now)
+    if not isinstance(stored, Stored):
+        return _over(site, ticket, None, "expired" if stored is None else None)
     envelope = stored.envelope
-    if is_over(envelope.deadline, now):
-        return _expired(site, ticket)
-    if _fits(ticket, stored):
-        return STORED, ticket, stored, None
+    if fits(ticket, envelope):
+        expires_at = stored.record.expires_at
+        if is_cut(expires_at, envelope, site.limits):
+            stored = stored._replace(is_cut=True)
+            expires_at = end_of(expires_at, envelope, site.limits)
+        return (STORED, ticket, stored, None, None) if expires_at > now else _over(site, ticket, None, "expired")
+    why = envelope.reason_for(token_hash(ticket.token)) if envelope.is_tombstone else None
     if is_recent(envelope.rotated_at, now):
-        return DETACHED, ticket, None, stored  # rule 7
+        return DETACHED, ticket, None, stored, why  # rule 7
+    if envelope.is_tombstone:
+        return _over(site, ticket, stored, why)
     site.events.emit("session.token_replayed", session_id=ticket.id.hex())
-    return NEW, ticket, None, None
+    return NEW, ticket, None, None, None
 
 
-def _expired(site: Site, ticket: Ticket) -> Found:
+def fits(ticket: Ticket, envelope: Envelope) -> bool:
+    """Whether the ticket's token is the record's, or that of a login that joined it (rule 6)."""
+    hashed = token_hash(ticket.token)
+    if compare_digest(envelope.token_hash, hashed):
+        return True
+    return SIBLINGS in envelope.extra and holds_hash(envelope.siblings, hashed)
+
+
+def is_kept_back(site: Site, environ: Environ) -> bool:
+    """Whether another site sent the request, so that the browser may have kept our cookie back (rule 13).
+
+    What looks like a first visit is none then, and a new cookie would replace the one that the browser has.
+    """
+    samesite = site.tickets.samesite
+    is_unsafe = environ.get("REQUEST_METHOD", "GET") not in SAFE_METHODS
+    return (samesite == "Strict" or (samesite == "Lax" and is_unsafe)) and site.origins.is_cross_site(environ)
+
+
+def _without_ticket(site: Site, environ: Environ) -> Found:
+    if site.tickets.are_unknown(environ):
+        site.tell_unknown_cookie()
+    return (FOREIGN, None, None, None, None) if is_kept_back(site, environ) else _NOTHING
+
+
+def _over(site: Site, ticket: Ticket, tombstone: Stored | None, why: str | None) -> Found:
     """The cookie names a session that ended long ago. Rule 8: its id is never adopted."""
     site.events.emit("session.expired", session_id=ticket.id.hex())
-    return NEW, ticket, None, None
+    return NEW, ticket, None, tombstone, why
 
 
-def _fitting(ticket: Ticket, stored: Stored) -> Ticket:
-    """The ticket whose token the record has. A cookie from before a login, planted or left over, must not hide it."""
-    return next((each for each in (ticket, *ticket.rivals) if _fits(each, stored)), ticket)
+def _meant(site: Site, keys: Keys, ticket: Ticket) -> Found:
+    """What was found for the one of several cookies that can be meant: the only one of a live session.
 
-
-def _fits(ticket: Ticket, stored: Stored) -> bool:
-    return compare_digest(stored.envelope.token_hash, token_hash(ticket.token))
+    A cookie from before a login, planted or left over, must not hide it. Raises `CookieConflict`.
+    """
+    found = [present(site, keys, each) for each in (ticket, *ticket.rivals)]
+    live = [each for each in found if each[2] is not None]
+    if len({each[1].id for each in live if each[1] is not None}) > 1:
+        raise CookieConflict
+    if not live:
+        return next((each for each in found if each[0] is DETACHED), found[0])
+    standing, own, stored, other, why = live[0]
+    return standing, own and own._replace(rivals=(ticket, *ticket.rivals)), stored, other, why

@@ -49,6 +49,29 @@ class Origins:
             return False
         return not self._allow_all and self._is_from_elsewhere(environ)
 
+    @property
+    def are_asked(self) -> bool:
+        """Whether requests from other origins are told apart at all."""
+        return not self._allow_all
+
+    def is_own(self, environ: Environ) -> bool | None:
+        """Whether the browser says that the request comes from a page of this origin; None if it says nothing.
+
+        A trusted origin is not our own.
+        """
+        site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
+        if site is not None:
+            return site in ("same-origin", "none")
+        if origin is None:
+            return None
+        parsed = _parse(origin)
+        return parsed is not None and _is_own(parsed, environ)
+
+    def is_cross_site(self, environ: Environ) -> bool:
+        """Whether the request comes from another site, so that browsers may keep a SameSite cookie back."""
+        site = environ.get("HTTP_SEC_FETCH_SITE")
+        return site == "cross-site" if site is not None else self.is_own(environ) is False
+
     def _is_from_elsewhere(self, environ: Environ) -> bool:
         site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
         if site in ("same-origin", "none"):
@@ -90,9 +113,9 @@ def _parse(text: str) -> Origin | None:
 
 def _trusted(text: str) -> Origin:
     origin = _parse(text) if isinstance(text, str) else None
-    if origin is None:
+    if origin is None or "*" in origin.host:
         raise ConfigError(
             f'trusted_origins: {text!r} is not an origin. Write scheme and host, such as "https://partner.example", '
-            "without a path."
+            "without a path or a wildcard."
         )
     return origin

@@ -28,6 +28,12 @@ MAX_BYTES = 256 * 1024
 #: What a record may take beside its data.
 HEADER_BYTES = 8 * 1024
 
+#: What `extra` may take of that: names and encoded values.
+EXTRA_BYTES = 2 * 1024
+
+#: No limit is lower than this.
+_SURELY_FITS = 1024
+
 #: Seconds of real time during which a save is retried while other requests keep changing the session.
 PATIENCE = 2.0
 
@@ -91,19 +97,25 @@ class Records:
 
     def load(self, keys: Keys, id: bytes, now: int) -> Stored | None:
         """The record, opened; None if it is gone, expired or, with an event, unreadable. Raises `StoreUnavailable`."""
-        record = self.store.load(id, now)
-        return None if record is None else self.opened(keys, record)
+        found = self.find(keys, id, now)
+        return found if isinstance(found, Stored) else None
 
-    def create(self, keys: Keys, id: bytes, envelope: Envelope, now: int, *, is_confirmed: bool) -> Stored:
+    def find(self, keys: Keys, id: bytes, now: int) -> Stored | Unreadable | None:
+        """The record, opened; None if it is gone or expired; with an event, why it is unreadable."""
+        record = self.store.load(id, now)
+        if record is None:
+            return None
+        opened = open_record(keys.record, record, self.path)
+        return opened if isinstance(opened, Stored) else self._dismissed(record, opened)
+
+    def create(self, keys: Keys, id: bytes, envelope: Envelope, expires_at: int) -> Stored:
         """Store a new record. If its id is taken, which is next to impossible with 128 random bits, it gets another.
 
-        `is_confirmed` says that it may live longer than its first hour. Raises `StoreUnavailable` and
-        `SessionTooLarge`.
+        Raises `StoreUnavailable` and `SessionTooLarge`.
         """
         owner = self.owner(keys, envelope.username, envelope.user_id)
-        end = _end_of(envelope, now, 0, is_confirmed)
         for _attempt in range(_NEW_IDS):
-            stored = self._sealed(keys, Record(id, 1, end, owner, b""), envelope)
+            stored = self._sealed(keys, Record(id, 1, expires_at, owner, b""), envelope)
             if self.store.create(stored.record):
                 self._prune_sometimes()
                 return stored
@@ -122,16 +134,15 @@ class Records:
                 raise Lost(current)
             yield current
 
-    def swap(self, keys: Keys, current: Stored, envelope: Envelope, now: int, *, is_confirmed: bool) -> Stored | None:
+    def swap(self, keys: Keys, current: Stored, envelope: Envelope, expires_at: int) -> Stored | None:
         """Store the envelope in place of `current`; None if somebody else was first.
 
         Raises `StoreUnavailable` and `SessionTooLarge`.
         """
-        (id, version, granted, owner, _), before, is_stale = current
+        (id, version, _, owner, _), before, is_stale, _ = current
         if is_stale or envelope.username != before.username or envelope.user_id != before.user_id:
             owner = self.owner(keys, envelope.username, envelope.user_id)
-        end = _end_of(envelope, now, granted, is_confirmed)
-        stored = self._sealed(keys, Record(id, version + 1, end, owner, b""), envelope)
+        stored = self._sealed(keys, Record(id, version + 1, expires_at, owner, b""), envelope)
         return stored if self.store.replace(stored.record) else None
 
     def conflict(self, stored: Stored) -> SessionConflict:
@@ -144,36 +155,50 @@ class Records:
         """Extend the life of an unchanged session."""
         self.store.touch(stored.record.id, stored.record.version, expires_at)
 
-    def end(self, keys: Keys, id: bytes) -> bool:
-        """End a session now, however many others write to it. False if it had already ended.
+    def end(
+        self,
+        keys: Keys,
+        id: bytes,
+        *,
+        owners: list[bytes] | None = None,
+        reason: str | None = None,
+        keep: int = lifetime.GRACE,
+        detail: str = "",
+    ) -> bool:
+        """End a session now, however many others write to it. False if it had already ended, or is none of `owners`.
 
-        A tombstone without data or owner stays for a while. It distinguishes "ended" from "never heard of", so that a
-        request sent with the old cookie does not replace the newer cookie that is on its way to the browser.
+        A tombstone without data or owner stays for `keep` seconds. It distinguishes "ended" from "never heard of", so
+        that a request sent with the old cookie does not replace the newer cookie that is on its way to the browser. It
+        also has the `reason` to tell whoever holds a cookie that was good until now.
         """
         for _attempt in self._attempts():
             record = self.store.load(id, self._now())
             if record is None:
+                # What has expired is removed, so that no server whose clock is late takes it for a live one.
+                self.store.delete(id)
+                return False
+            if owners is not None and record.owner not in owners:
                 return False
             opened = open_record(keys.record, record, self.path)
             if isinstance(opened, Stored):
                 if opened.envelope.is_tombstone:
                     return False
-                extra = opened.envelope.extra
+                envelope = opened.envelope
             else:
                 self._emit_unreadable(record, opened)
                 if opened is Unreadable.CORRUPT:
                     break  # there is nothing that a tombstone could take the place of
-                extra = NO_EXTRA
-            if self.store.replace(self._tombstone(keys, record, extra)):
-                return self._told_ended(id)
-        return bool(self.store.delete(id)) and self._told_ended(id)
+                envelope = None
+            if self.store.replace(self._tombstone(keys, record, envelope, reason, keep)):
+                return self._told_ended(id, detail or reason or "")
+        return bool(self.store.delete(id)) and self._told_ended(id, detail or reason or "")
 
     def owned_by(self, keys: Keys, username: str | None, user_id: str | None) -> list[Stored]:
         """All live sessions of a user, including those that were stored under an older secret."""
         now = self._now()
         found = (self.store.owned_by(owner, now) for owner in self.owners(keys, username, user_id))
-        opened = (self.opened(keys, record) for record in itertools.chain.from_iterable(found))
-        return [stored for stored in opened if stored is not None]
+        records = itertools.chain.from_iterable(found)
+        return [stored for record in records if (stored := self._opened(keys, record)) is not None]
 
     def owner(self, keys: Keys, username: str | None, user_id: str | None) -> bytes | None:
         """The digest under which a user's sessions are indexed; None if nobody is logged in."""
@@ -189,21 +214,26 @@ class Records:
             return []
         return [digest[:16] for digest in digests(keys.owner, identity)]
 
-    def opened(self, keys: Keys, record: Any) -> Stored | None:
-        """The record, opened; None, with an event, if it does not open."""
+    def _opened(self, keys: Keys, record: Any) -> Stored | None:
         opened = open_record(keys.record, record, self.path)
         if isinstance(opened, Stored):
             return opened
-        self._emit_unreadable(record, opened)
-        if opened is Unreadable.CORRUPT:
-            # It does no harm: if it cannot be deleted, the next reader tries again. Its id may be of any type.
-            with suppress(StoreError, TypeError, LookupError):
-                self.store.delete(record.id)
+        self._dismissed(record, opened)
         return None
+
+    def _dismissed(self, record: Any, why: Unreadable) -> Unreadable:
+        """Report a record that does not open, and delete it if it never will."""
+        self._emit_unreadable(record, why)
+        if why is Unreadable.CORRUPT:
+            # If it cannot be deleted, the next reader tries again. Its id may be of any type, or missing.
+            with suppress(StoreError, TypeError, LookupError, AttributeError):
+                self.store.delete(record.id)
+        return why
 
     def _emit_unreadable(self, record: Any, why: Unreadable) -> None:
         # Any, because a row that is not a record may have an id of any type, which compiled code would refuse to read.
-        handle = record.id.hex() if isinstance(record.id, bytes) else None
+        id = getattr(record, "id", None)
+        handle = id.hex() if isinstance(id, bytes) else None
         if why is Unreadable.UNKNOWN_KEY:
             self._events.emit("record.unknown_key", session_id=handle)
         else:
@@ -212,20 +242,29 @@ class Records:
     def _sealed(self, keys: Keys, record: Record, envelope: Envelope) -> Stored:
         """The record with the envelope as its payload."""
         payload = seal_envelope(keys.record, envelope, record, self.path)
-        if len(payload) > self._max_bytes:
-            _check_size(envelope.data, self._max_bytes)
-        if len(payload) > self._max_bytes + HEADER_BYTES:
-            raise SessionTooLarge("The session's header, such as the username, is too large.")
+        if len(payload) > _SURELY_FITS:
+            self._check_sizes(envelope, len(payload))
         return Stored(Record(record.id, record.version, record.expires_at, record.owner, payload), envelope)
 
-    def _tombstone(self, keys: Keys, record: Record, extra: Data) -> Record:
+    def _check_sizes(self, envelope: Envelope, size: int) -> None:
+        """Raise `SessionTooLarge` if the session must not be stored. What is left of one that was ended always fits."""
+        if envelope.is_tombstone:
+            return
+        if size > self._max_bytes:
+            _check_size(envelope.data, self._max_bytes)
+        if size > self._max_bytes + HEADER_BYTES or _size_of(envelope.extra) > EXTRA_BYTES:
+            raise SessionTooLarge("The session's header, such as the username, is too large.")
+
+    def _tombstone(self, keys: Keys, record: Record, ended: Envelope | None, reason: str | None, keep: int) -> Record:
         now = self._now()
-        envelope = tombstone(now, lifetime.GRACE, extra)
-        fresh = Record(record.id, record.version + 1, now + lifetime.GRACE, None, b"")
+        envelope = tombstone(now, keep, NO_EXTRA if ended is None else ended.extra)
+        if reason is not None and ended is not None:
+            envelope = envelope.with_extra(wh=[reason, ended.fitting])
+        fresh = Record(record.id, record.version + 1, now + keep, None, b"")
         return self._sealed(keys, fresh, envelope).record
 
-    def _told_ended(self, id: bytes) -> bool:
-        self._events.emit("session.ended", session_id=id.hex())
+    def _told_ended(self, id: bytes, detail: str) -> bool:
+        self._events.emit("session.ended", session_id=id.hex(), detail=detail)
         return True
 
     def _attempts(self) -> Iterator[int]:
@@ -260,7 +299,7 @@ def prune_all(store: Store, now: int) -> int:
 
 def _check_size(data: Data, most: int) -> None:
     """Raise `SessionTooLarge` for too much data. The header does not count, so that a full session can log in."""
-    size = sum(len(key.encode()) + len(value) for key, value in data.items())
+    size = _size_of(data)
     if size > most:
         raise SessionTooLarge(
             f"The session's data take {size} bytes, more than max_bytes={most}. Keep large data in the application's "
@@ -268,6 +307,5 @@ def _check_size(data: Data, most: int) -> None:
         )
 
 
-def _end_of(envelope: Envelope, now: int, granted: int, is_confirmed: bool) -> int:
-    end = lifetime.ends_at(envelope.idle, envelope.deadline, now)
-    return end if is_confirmed else lifetime.capped_in_first_hour(end, now, granted)
+def _size_of(data: Data) -> int:
+    return sum(len(key.encode()) + len(value) for key, value in data.items())

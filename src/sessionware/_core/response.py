@@ -11,6 +11,7 @@ from typing import Any
 
 from .._types import Environ, Headers, StartResponse
 from ..errors import SessionConflict, StoreUnavailable
+from .commit import abandon, close, finish
 from .tickets import CookieValue
 from .transaction import HEADERS_SENT, SetCookie, Transaction
 
@@ -20,6 +21,10 @@ RETRY_AFTER = 5
 _UNAVAILABLE_BODY = b"The service is unavailable for a moment. Please try again.\n"
 
 _NO_HEADERS: Headers = []
+_VARY, _PRIVATE = ("Vary", "Cookie"), ("Cache-Control", "private, no-cache")
+
+#: How long the names of the headers are that matter here. Most others are told apart by that, in less time.
+_LENGTHS = frozenset({len("Vary"), len("Cache-Control"), len("Set-Cookie")})
 
 
 class Response:
@@ -54,7 +59,7 @@ class Response:
         if self.is_sent and self._replacement is None:
             # The server decides: it raises exc_info if its headers are out, else takes these in place of the first.
             if self._transaction.accessed:
-                headers = with_session(headers, cookie_lines(self._transaction, self._transaction.request))
+                headers = with_session(headers, self._transaction, self._transaction.request)
             self._start_response(status, headers, exc_info)
         elif self._status is not None and exc_info is None:
             raise AssertionError("start_response was called a second time, without exc_info (PEP 3333)")
@@ -68,29 +73,30 @@ class Response:
         self.is_sent = True
         transaction = self._transaction
         if not transaction.accessed:
+            transaction.site.warnings.check_headers(self._headers)
             transaction.phase = HEADERS_SENT  # and nothing else: nobody accessed the session (rule 1)
             self._server_write = self._start_response(self._status, self._headers)
             return
         is_error = self._status.startswith("5")
         try:
-            transaction.finish(failed=is_error)
+            finish(transaction, failed=is_error)
         except (StoreUnavailable, SessionConflict):
             self._replace()
             return
         except BaseException:
-            transaction.abandon("it could not be saved")
+            abandon(transaction, "it could not be saved")
             raise
         if is_error and transaction.has_outage:
             self._replace()
             return
-        headers = with_session(self._headers, cookie_lines(transaction, transaction.request))
+        headers = with_session(self._headers, transaction, transaction.request)
         self._server_write = self._start_response(self._status, headers)
 
     def recover(self, error: BaseException) -> bool:
         """Whether the application raised the store's outage, and a 503 went out for it (rules 11 and 12)."""
         if self.is_sent:
             return self._replacement is not None
-        self._transaction.abandon("the application raised an exception")
+        abandon(self._transaction, "the application raised an exception")
         if not _is_outage(error):
             return False
         self._replace()
@@ -127,7 +133,7 @@ class Response:
         """Save late changes (rule 10), unless the application failed. Logs errors, and never raises."""
         if self._replacement is None:
             is_error = not self.is_sent and self._status is not None and self._status.startswith("5")
-            self._transaction.close(failed=failed or is_error)
+            close(self._transaction, failed=failed or is_error)
         self.shut()
 
     def shut(self) -> None:
@@ -141,16 +147,14 @@ class Response:
         self.is_sent = True
         transaction = self._transaction
         self._replacement = b"" if _is_head(transaction) else _UNAVAILABLE_BODY
-        transaction.abandon("the store is unavailable")
+        abandon(transaction, "the store is unavailable")
         headers = [
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Content-Length", str(len(_UNAVAILABLE_BODY))),
             ("Retry-After", str(RETRY_AFTER)),
             ("Cache-Control", "no-store"),
         ]
-        self._start_response(
-            "503 Service Unavailable", with_session(headers, cookie_lines(transaction, transaction.request))
-        )
+        self._start_response("503 Service Unavailable", with_session(headers, transaction, transaction.request))
 
     def _write(self, chunk: bytes) -> None:
         self._uses_write = True
@@ -213,31 +217,42 @@ def cookie_lines(transaction: Transaction, request: Environ | CookieValue) -> Se
         own = site.tickets.issue(transaction.keys, request, told.ticket, told.max_age)
     else:
         own = site.tickets.expire(request)
-    return (own, *transaction.other_cookies)
+    # Our own comes last: to a browser that does not know `Partitioned`, a twin that is removed is the same cookie.
+    return (*transaction.other_cookies, own)
 
 
-def with_session(headers: Headers, lines: Sequence[str]) -> Headers:
-    """A response's headers with these cookies, and with headers that say that not everybody gets the same response.
+def with_session(headers: Headers, transaction: Transaction, request: Environ | CookieValue) -> Headers:
+    """A response's headers with the session's cookies, and with headers that say that not everybody gets the same one.
 
     A response that carries a cookie must not be stored by a cache that several people share (RFC 9111 §7.3). The
     application's own caching headers stay where they are strict enough.
     """
-    vary = caching = ""
+    lines, vary, caching, varies = cookie_lines(transaction, request), "", "", 0
     for name, value in headers:
+        if len(name) not in _LENGTHS:
+            continue
         match name.lower():
             case "vary":
-                vary += f"{value},"
+                varies += 1
+                vary += f"{value}, " if value.strip() else ""
             case "cache-control":
                 caching += f"{value},"
+            case "set-cookie":
+                transaction.site.warnings.check_cookie(value)
+    if not (lines or varies or caching):
+        return [*headers, _VARY, _PRIVATE]
     merged = [*headers]
-    if not (vary and _words(vary) & {"cookie", "*"}):
-        merged.append(("Vary", "Cookie"))
+    is_varied = bool(vary) and bool(_words(vary) & {"cookie", "*"})
+    if not is_varied or varies > 1:
+        # In one line, because some caches read only the last one.
+        merged = [(name, value) for name, value in merged if name.lower() != "vary"]
+        merged.append(("Vary", vary.removesuffix(", ") if is_varied else f"{vary}Cookie"))
     if lines and not (caching and _words(caching) & {"private", "no-store"}):
         if caching:
             merged = [(name, value) for name, value in merged if name.lower() != "cache-control"]
         merged.append(("Cache-Control", "no-store"))
     elif not caching:
-        merged.append(("Cache-Control", "private, no-cache"))
+        merged.append(_PRIVATE)
     for line in lines:
         merged.append(("Set-Cookie", line))
     return merged

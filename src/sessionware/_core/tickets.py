@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from .._seals import Keys, Sealer
 from .._types import Environ
-from ..cookie import Cookie
+from ..cookie import Cookie, _is_domain
 from .environ import is_https
 
 ID_BYTES = TOKEN_BYTES = 16
@@ -22,6 +22,8 @@ SEALED_CHARACTERS = 64
 
 #: No browser has a good reason to send more cookies of one name than this, and each costs a decryption.
 MAX_CANDIDATES = 8
+
+_LONG_AGO = "; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
 
 _BLANK_SHA256 = hashlib.sha256()
 _FROM_STANDARD_BASE64 = bytes.maketrans(b"+/", b"-_")
@@ -33,7 +35,8 @@ _TO_STANDARD_BASE64 = bytes.maketrans(b"-_+/=", b"+/!!!")
 class Ticket(NamedTuple):
     """A record's id and its token; `is_stale` says that an old secret sealed it.
 
-    `rivals` are other tickets to the same record that came with the request: its cookies from before and after a login.
+    `rivals` are other tickets that came with the request: cookies from before and after a login, planted ones, and ones
+    that the browser keeps apart because the cookie's attributes changed.
     """
 
     id: bytes
@@ -49,7 +52,7 @@ class CookieValue(NamedTuple):
 
 
 class CookieConflict(Exception):
-    """Several cookies of the same name open different sessions: somebody planted one, and nobody can tell which."""
+    """Cookies of the same name that cannot be told apart: too many, or several that open live sessions."""
 
 
 class Tickets:
@@ -59,6 +62,11 @@ class Tickets:
         self._cookie = cookie
         self._secure_name = wire_name(cookie, secure=True)
         self._is_secure = is_https if cookie.secure == "auto" else lambda _environ: bool(cookie.secure)
+
+    @property
+    def samesite(self) -> str:
+        """Which requests from other sites carry the cookie."""
+        return self._cookie.samesite
 
     def read(self, keys: Keys, environ: Environ) -> Ticket | None:
         """The ticket that the request carries, or None. Raises nothing but `CookieConflict`, whatever was sent."""
@@ -79,9 +87,22 @@ class Tickets:
         if isinstance(request, CookieValue):
             return None if request.value is None else open_ticket(keys.plain_ticket, request.value)
         try:
-            return self.read(keys, request)
+            ticket = self.read(keys, request)
         except CookieConflict:
             return None
+        return None if ticket is None or any(rival.id != ticket.id for rival in ticket.rivals) else ticket
+
+    def are_brought(self, environ: Environ) -> bool:
+        """Whether the request brings a cookie of our name, whatever is in it."""
+        name, pairs = self.name(environ), environ.get("HTTP_COOKIE", "").split(";")
+        return any(pair.strip(" \t").partition("=")[0] == name for pair in pairs)
+
+    def are_unknown(self, environ: Environ) -> bool:
+        """Whether a cookie that did not open looks as if a secret that this server does not have had sealed it."""
+        try:
+            return bool(_values_of(self.name(environ), environ.get("HTTP_COOKIE", "")))
+        except CookieConflict:
+            return False
 
     def name(self, environ: Environ) -> str:
         """The cookie's name in this request, and in the response to it."""
@@ -100,8 +121,24 @@ class Tickets:
 
     def expire(self, environ: Environ) -> str:
         """The Set-Cookie line that removes the cookie. It repeats every attribute, else browsers keep the cookie."""
-        line = set_cookie(self._cookie, "", secure=self._is_secure(environ), max_age=0)
-        return line + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+        return set_cookie(self._cookie, "", secure=self._is_secure(environ), max_age=0) + _LONG_AGO
+
+    def expire_twins(self, environ: Environ) -> list[str]:
+        """The Set-Cookie lines that remove cookies of the same name which browsers keep beside ours.
+
+        They were set while the cookie had another `domain`, or was `partitioned` or not.
+        """
+        cookie, is_secure, name = self._cookie, self._is_secure(environ), self.name(environ)
+        own = cookie.domain.lower() if cookie.domain else None
+        domains = [own]
+        if not name.startswith("__Host-"):
+            domains += [domain for domain in dict.fromkeys((None, _host_of(environ))) if domain != own]
+        partitions = [cookie.partitioned, not cookie.partitioned] if is_secure else [False]
+        twins = [(domain, is_partitioned) for domain in domains for is_partitioned in partitions][1:]
+        return [
+            _line(name, "", cookie, domain, is_partitioned, secure=is_secure, max_age=0) + _LONG_AGO
+            for domain, is_partitioned in twins
+        ]
 
 
 def token_hash(token: bytes) -> bytes:
@@ -139,26 +176,50 @@ def wire_name(cookie: Cookie, *, secure: bool) -> str:
     return f"__Secure-{cookie.name}" if cookie.domain or cookie.path != "/" else f"__Host-{cookie.name}"
 
 
+def names_of(cookie: Cookie) -> tuple[str, ...]:
+    """The names that the site's cookie can have."""
+    both = {True: wire_name(cookie, secure=True), False: cookie.name}
+    return tuple(both.values()) if cookie.secure == "auto" else (both[bool(cookie.secure)],)
+
+
 def set_cookie(cookie: Cookie, value: str, *, secure: bool, max_age: int | None) -> str:
     """A Set-Cookie line. Without `max_age` (seconds) the browser forgets the cookie when it is closed."""
+    name = wire_name(cookie, secure=secure)
+    return _line(name, value, cookie, cookie.domain, cookie.partitioned, secure=secure, max_age=max_age)
+
+
+def _line(
+    name: str,
+    value: str,
+    cookie: Cookie,
+    domain: str | None,
+    partitioned: bool,
+    *,
+    secure: bool,
+    max_age: int | None,
+) -> str:
     return "".join(
         (
-            f"{wire_name(cookie, secure=secure)}={value}; Path={cookie.path}; HttpOnly; SameSite={cookie.samesite}",
+            f"{name}={value}; Path={cookie.path}; HttpOnly; SameSite={cookie.samesite}",
             "; Secure" if secure else "",
-            f"; Domain={cookie.domain}" if cookie.domain else "",
-            "; Partitioned" if cookie.partitioned else "",
+            f"; Domain={domain}" if domain else "",
+            "; Partitioned" if partitioned else "",
             f"; Max-Age={max_age}" if max_age is not None else "",
         )
     )
 
 
+def _host_of(environ: Environ) -> str | None:
+    """The host that the browser asked for, if it can be a cookie's domain."""
+    host = str(environ.get("HTTP_HOST", "")).partition(":")[0].lower()
+    return host if _is_domain(host) else None
+
+
 def _one_of(tickets: list[Ticket]) -> Ticket | None:
-    """The first, with the others as its rivals. Raises `CookieConflict` if they are for different sessions."""
+    """The first, with the others as its rivals."""
     if not tickets:
         return None
     first, *rivals = tickets
-    if any(rival.id != first.id for rival in rivals):
-        raise CookieConflict
     return first._replace(rivals=tuple(rivals))
 
 

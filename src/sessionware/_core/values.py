@@ -52,10 +52,13 @@ def encode(value: object, _depth: int = 0) -> bytes:
     return packed
 
 
-def decode(encoded: bytes) -> Any:
-    """The value again, as a new object at each call. Raises `ValueError` for bytes that `encode` did not make."""
+def decode(encoded: bytes, *, has_text_keys: bool = False) -> Any:
+    """The value again, as a new object at each call. Raises `ValueError` for bytes that `encode` did not make.
+
+    With `has_text_keys`, a dict with a key that is no text (or bytes) is such a value too.
+    """
     try:
-        return unpackb(encoded, ext_hook=_revive, strict_map_key=False)
+        return unpackb(encoded, ext_hook=_revive, strict_map_key=has_text_keys)
     except (TypeError, ArithmeticError, RecursionError) as error:  # unhashable keys; a Decimal of nonsense
         raise ValueError("not an encoded value") from error
 

@@ -19,8 +19,9 @@ from ..errors import (
     UsernameRejected,
     UsernameTaken,
 )
-from ..manager import SessionInfo, SessionManager
+from ..manager import SessionManager
 from ..session import ENVIRON_KEY, Session, get_environ, get_session
+from ..session_info import SessionInfo
 from ..usernames import username_key
 from .passwords import DEFAULT_HASHER, Hasher
 from .policy import DEFAULT_POLICY, PasswordPolicy
@@ -74,6 +75,11 @@ class Auth:
     def policy(self) -> PasswordPolicy:
         """The rules for new passwords."""
         return self._policy
+
+    @property
+    def environ_key(self) -> str:
+        """Where in the environ the session is that this works on."""
+        return self._environ_key
 
     # Everyday
 
@@ -142,14 +148,21 @@ class Auth:
         return user
 
     def logout(self, request: Request, *, everywhere: bool = False) -> None:
-        """Log out here or, with `everywhere=True`, in every browser. Raises `CrossOriginRefused`."""
+        """Log out here or, with `everywhere=True`, in every browser. Raises `CrossOriginRefused`.
+
+        If this session may not end the others, because nobody is logged in to it (any more), it is ended alone, and
+        `everywhere=True` raises `NotLoggedIn`.
+        """
         session = self._own_session(request, "logout()")
         manager, username, user_id = session.manager, session.username, session.user_id
         # The session's word alone is not enough: one that has lost its right to the account must not end the others.
-        if everywhere and (user := self.user(request)) is not None:
+        user = self.user(request) if everywhere else None
+        if user is not None:
             self._raise_session_version(user.id)
-            manager.end_all(user_id=user.id)
+            manager.end_all(user_id=user.id, reason="elsewhere")
         session.invalidate()
+        if everywhere and user is None:
+            raise NotLoggedIn
         if username is not None:
             detail = "everywhere" if everywhere else ""
             # Only now is the address asked for: a function that fails must keep nobody logged in.
@@ -183,10 +196,11 @@ class Auth:
         Raises `NotLoggedIn` and `CrossOriginRefused`.
         """
         manager = self._own_session(request, "end_session()").manager
+        user = self._required_user(request, "end_session()")
         mine = next((session for session in self.sessions(request) if session.id == id), None)
         if mine is not None and mine.is_current:
             self.logout(request)
-        return mine is not None and (mine.is_current or manager.end(id))
+        return mine is not None and (mine.is_current or manager._end_own(id, user.id))
 
     def end_other_sessions(self, request: Request) -> int:
         """End all of the user's sessions except this one, and return how many there were.
@@ -194,7 +208,9 @@ class Auth:
         Raises `NotLoggedIn` and `CrossOriginRefused`.
         """
         manager = self._own_session(request, "end_other_sessions()").manager
-        return sum(manager.end(session.id) for session in self.sessions(request) if not session.is_current)
+        user = self._required_user(request, "end_other_sessions()")
+        others = [session.id for session in self.sessions(request) if not session.is_current]
+        return sum(manager._end_own(id, user.id) for id in others)
 
     def delete_account(self, request: Request, password: str) -> None:
         """Erase the account of this request's user, and end its sessions everywhere. Needs the password once more.
@@ -206,7 +222,7 @@ class Auth:
         where = where_of(request, self._environ_key)
         user = self._verifier.authenticate(where, self.require_user(request).username, password)
         self._users.delete(user.id)
-        session.manager.end_all(user_id=user.id)
+        session.manager.end_all(user_id=user.id, reason="elsewhere")
         session.invalidate()
         where.emit("account.deleted", user)
 

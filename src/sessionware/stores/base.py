@@ -1,10 +1,13 @@
-"""What a store is: nine short methods over sealed records. A store author needs this file and nothing else.
+"""What a store is: nine short methods over sealed records, and a path. A store author needs this file and nothing else.
 
 A store keeps `Record`s by their id. It never looks inside a payload, needs no clock (times are arguments, in whole
-seconds since the epoch) and knows nothing about cookies or users. Two rules carry the library's guarantees:
+seconds since the epoch) and knows nothing about cookies or users. Three rules carry the library's guarantees:
 
 * **There is no upsert.** `create` never overwrites and `replace` never creates, so no ended session comes back.
 * **`replace` compares and swaps.** It changes the record only if nobody else did, so no write is lost.
+* **A write is sent once.** It is sent again only after the server has answered that it did nothing, as in a deadlock.
+  When the answer is lost, the call raises `StoreUnavailable`. Sent again, a `replace` would find its own work and say
+  False, and its caller would make the change a second time, on top. What only reads may be sent again.
 
 Every failure of the medium is `StoreUnavailable`, with its cause chained. "Not there" is never an error.
 """
@@ -42,7 +45,10 @@ class Store(Protocol):
     @property
     @abstractmethod
     def path(self) -> tuple[str, ...]:
-        """The names of the namespaces that lead here from the root; () at the root. A wrapper hands it on."""
+        """The names of the namespaces that lead here from the root; () at the root. A wrapper hands it on.
+
+        A record is sealed for the path it was written under, and counts as damaged under any other.
+        """
 
     @abstractmethod
     def create(self, record: Record) -> bool:

@@ -348,6 +348,7 @@ def _ids(names: list[str]) -> Iterator[bytes]:
 def _remove_if_abandoned(path: str) -> None:
     with suppress(FileNotFoundError):
         # The system's clock, because it is compared with the file system's time: when this file was created.
+        # One that lies ahead, because a clock was set back, is left alone: somebody may be writing the file right now.
         if time.time() - os.stat(path).st_mtime > _ABANDONED:
             os.unlink(path)
 

@@ -6,22 +6,26 @@ pytest is not imported here. To see the values in a failed assertion, let it rew
 
 from __future__ import annotations
 
+from .faulty_proxy import FaultyProxy
 from .faulty_store import FaultyStore
 from .interleaving.ending import Ending
 from .interleaving.engine import Scenario, Verdict, explore
 from .interleaving.site import Reply, Request, Seen
 from .scenarios import SCENARIOS
+from .server_contract import ServerStoreContract
 from .store_contract import StoreContract
 from .users_contract import UsersContract
 
 __all__ = [
     "SCENARIOS",
     "Ending",
+    "FaultyProxy",
     "FaultyStore",
     "Reply",
     "Request",
     "Scenario",
     "Seen",
+    "ServerStoreContract",
     "StoreContract",
     "UsersContract",
     "Verdict",

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ..auth.users.base import User
+from ..errors import StoreUnavailable
 from ..session import Session, get_session
 from .interleaving.ending import Ending
 from .interleaving.engine import Scenario
-from .interleaving.site import Request, auth_of, users_of
+from .interleaving.site import PARTNER, Request, auth_of, users_of
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -26,8 +27,8 @@ def request(name: str, act: Callable[[Session], object], **options: Any) -> Requ
 # What requests do
 
 
-def writes(name: str = "write", **values: Any) -> Request:
-    return request(name, lambda session: session.update(values or {"a": 1}))
+def writes(name: str = "write", environ: dict[str, str] | None = None, **values: Any) -> Request:
+    return request(name, lambda session: session.update(values or {"a": 1}), environ=environ or {})
 
 
 def counts(name: str) -> Request:
@@ -75,6 +76,22 @@ def logs_in(name: str = "login", who: str = "ann", **options: Any) -> Request:
     return Request(name, view, **options)
 
 
+def logs_in_by_form(name: str, form: list[str]) -> Request:
+    """Logs in if the form's token is good. Returns whether it was, and the token of the page that follows."""
+
+    def act(session: Session) -> tuple[bool, str]:
+        is_good = session.check_csrf(form[-1])
+        if is_good:
+            session.login("ann")
+        return is_good, session.csrf_token
+
+    return request(name, act, environ=SAME_ORIGIN)
+
+
+def cannot_ask() -> bool:
+    raise StoreUnavailable("the accounts cannot be asked")
+
+
 def commits_login_and_fails(environ: dict[str, Any]) -> None:
     session = get_session(environ)
     session.login("ann")
@@ -90,6 +107,7 @@ READ = request("read", lambda session: (session.username, session.get("n"), sess
 LOOK = request("read", lambda session: len(session))
 LOG_OUT = request("logout", Session.invalidate)
 RENEW_TOKEN = request("renew", Session.renew_token)
+PASSIVE = {"HTTP_X_SESSION_PASSIVE": "1"}
 REMEMBER = request("remember", lambda session: session.remember(20 * DAY))
 CLEAR = request("clear", Session.clear)
 LOG_OUT_EVERYWHERE = Request("end all", lambda environ: auth_of(environ).logout(environ, everywhere=True))
@@ -97,6 +115,8 @@ DISABLE = Request("disable", lambda environ: users_of(environ).set_active("ann",
 FAIL = request("fail", lambda session: session.update(f=1), status="500 Internal Server Error")
 
 CROSS_SITE = {"HTTP_SEC_FETCH_SITE": "cross-site"}
+OF_PARTNER = {**CROSS_SITE, "HTTP_ORIGIN": PARTNER}
+SAME_ORIGIN = {"HTTP_SEC_FETCH_SITE": "same-origin"}
 
 
 def from_afar(act: Callable[[Session], object]) -> Request:
@@ -117,6 +137,10 @@ def afar_writes(session: Session) -> None:
     session["x"] = 1
 
 
+def slides(session: Session) -> None:
+    session.remember(20 * DAY, sliding=True)
+
+
 # What was there before
 
 ANONYMOUS = (writes("begin", n=1), LOOK)
@@ -124,6 +148,8 @@ ANONYMOUS = (writes("begin", n=1), LOOK)
 ACCOUNTS = (Request("accounts", opens_accounts), *ANONYMOUS)
 LOGGED_IN = (*ACCOUNTS, logs_in())
 IN_TWO_PLACES = (*LOGGED_IN, logs_in("elsewhere", has_own_browser=True))
+SLIDING = (*ACCOUNTS, request("slide", slides))
+LOGGED_IN_SLIDING = (*LOGGED_IN, request("slide", slides))
 
 # What must hold in the end
 
@@ -202,7 +228,93 @@ def login_and_read(end: Ending) -> bool:
 
 
 def both_logins_hold(end: Ending) -> bool:
-    return end.now.username == "ann" and end.now.data == {"n": 1} and end.is_done("one") and end.is_done("two")
+    """They are done, in one session, with the visitor's data."""
+    return is_one_session(end) and end.now.data == {"n": 1} and end.is_done("one") and end.is_done("two")
+
+
+def is_one_session(end: Ending) -> bool:
+    """The browser is logged in to the only session that there is, and the cookie from before is not."""
+    return end.now.username == "ann" and len(end.sessions) == 1 and fenced(end)
+
+
+def one_session_for_each_that_overlaps(end: Ending) -> bool:
+    is_in_turn = end.came_after("one", "two") or end.came_after("two", "one")
+    return end.now.username == "ann" and len(end.sessions) == (1 if is_in_turn else 2)
+
+
+def forms_are_good(end: Ending) -> bool:
+    """A form from before the login is good for every click on it, until the page after the login is there."""
+    return end.now.username == "ann" and all(
+        end.reply(name).result[0] != end.came_after(name, other) for name, other in (("one", "two"), ("two", "one"))
+    )
+
+
+def pages_are_good(end: Ending) -> bool:
+    """The same, in one session, and the forms on the pages after both clicks are good."""
+    return (
+        forms_are_good(end)
+        and is_one_session(end)
+        and all(accepts(end, end.reply(n).result[1]) for n in ("one", "two"))
+    )
+
+
+def accepts(end: Ending, token: str) -> bool:
+    return bool(end.asks(lambda environ: get_session(environ).check_csrf(token)))
+
+
+def double_click_and_write(end: Ending) -> bool:
+    return is_one_session(end) and kept_or_told(end)
+
+
+def last_logout_ends_all(end: Ending) -> bool:
+    return end.writers[-1] != "logout" or nobody(end)
+
+
+def nobody_elses(end: Ending) -> bool:
+    """Each cookie opens its own user's session, or none."""
+    return end.seen_by("one").username in ("ann", None) and end.seen_by("two").username in ("bob", None)
+
+
+def login_has_visitors_data(end: Ending) -> bool:
+    """The session that the login's response gave is hers and has the data, unless its token was renewed since."""
+    seen = end.seen_by("login")
+    return end.came_after("renew", "login") or (seen.username == "ann" and seen.data == {"n": 1})
+
+
+def renewal_is_not_joined(end: Ending) -> bool:
+    """A login that overlaps a renewal does not get into the session after it."""
+    is_in_turn = end.came_after("login", "renew") or end.came_after("renew", "login")
+    renewed, logged_in = end.seen_by("renew"), end.seen_by("login")
+    return is_in_turn or renewed.is_new or logged_in.is_new or renewed.id != logged_in.id
+
+
+def acknowledged_logins(end: Ending) -> bool:
+    """A login that was acknowledged has a session, unless a later login replaced its token."""
+    pairs = (("one", "two"), ("two", "one"))
+    return all(
+        end.reply(name).status != 200 or end.came_after(other, name) or end.seen_by(name).username == "ann"
+        for name, other in pairs
+    )
+
+
+def expired_stays_expired(end: Ending) -> bool:
+    """No cookie opens what was there before, and a write is there only if it looked after that."""
+    is_of_before = any(seen.username or "n" in seen.data for seen in end.everywhere)
+    return not is_of_before and ("a" not in end.now.data or end.came_late("write"))
+
+
+def slid(end: Ending) -> bool:
+    """A slide sends its cookie only if it was saved. If that was before the login, the cookie may arrive after it."""
+    writers = [name for name in end.writers if name == "login" or end.reply("read").cookie is not None]
+    if end.reply("read").cookie is not None and not end.came_after("read", "login") and writers != ["read", "login"]:
+        return False
+    return end.now.username == "ann" or end.arrived_last == "read"
+
+
+def prolongs_nothing(end: Ending) -> bool:
+    return end.now.data.get("n") == 1 and {stored.record.expires_at - end.began_at for stored in end.sessions} == {
+        14 * DAY
+    }
 
 
 def strangers_data_stays_out(end: Ending) -> bool:
@@ -284,9 +396,11 @@ def acknowledged_logout(end: Ending) -> bool:
 
 
 def acknowledged_login(end: Ending) -> bool:
-    """A login that was acknowledged holds; one that was not gave no cookie, unless it was stored."""
+    """A login that was acknowledged holds. After one that was not, nobody is logged in, and no data is out of reach."""
     login = end.reply("login")
-    return end.now.username == "ann" if login.status == 200 or login.cookie else not end.at_first.username
+    if login.status == 200:
+        return end.now.username == "ann"
+    return nobody(end) and (login.cookie is None or end.seen_by("login").data.get("n") == 1)
 
 
 def never_empty(end: Ending) -> bool:
@@ -303,6 +417,9 @@ def _two(
     options.setdefault("before", ANONYMOUS)
     return Scenario(name, promise, (one, other), holds, **options)
 
+
+_FORM: list[str] = []
+"""The token of the form that was shown before, the newest last."""
 
 SCENARIOS: tuple[Scenario, ...] = (
     # Writers
@@ -456,18 +573,80 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     _two(
         "login and login (double click)",
-        "The browser is logged in, with the visitor's data.",
+        "The browser is logged in, with the visitor's data, and there is one session.",
         logs_in("one"),
         logs_in("two"),
         both_logins_hold,
         before=ACCOUNTS,
     ),
+    _two(
+        "login and login, without a session before",
+        "The browser is logged in. Nothing says that the two belong together: if they overlap, there are two sessions.",
+        logs_in("one"),
+        logs_in("two"),
+        one_session_for_each_that_overlaps,
+        before=ACCOUNTS[:1],
+    ),
+    _two(
+        "login and login, by a form",
+        "The second click is let in by the same form, there is one session, and its pages' own forms are good.",
+        logs_in_by_form("one", _FORM),
+        logs_in_by_form("two", _FORM),
+        pages_are_good,
+        before=(*ANONYMOUS, request("form", lambda session: _FORM.append(session.csrf_token))),
+    ),
+    _two(
+        "login and login, by a form of a visitor without a session",
+        "The second click is let in by the same form.",
+        logs_in_by_form("one", _FORM),
+        logs_in_by_form("two", _FORM),
+        forms_are_good,
+        before=(request("form", lambda session: _FORM.append(session.csrf_token)),),
+    ),
     Scenario(
         "login, login, write",
-        "The browser is logged in, the old cookie is not.",
+        "There is one session, logged in. A write begun before that and saved after it is reported as dropped.",
         (logs_in("one"), logs_in("two"), writes()),
-        lambda end: end.now.username == "ann" and fenced(end),
+        double_click_and_write,
         before=ACCOUNTS,
+    ),
+    Scenario(
+        "login, login, logout",
+        "If the logout was saved last, nobody is logged in.",
+        (logs_in("one"), logs_in("two"), LOG_OUT),
+        last_logout_ends_all,
+        before=ACCOUNTS,
+    ),
+    _two(
+        "login and login, and the accounts cannot be asked",
+        "Nobody is logged in.",
+        request("one", lambda session: session.login("ann", check=cannot_ask)),
+        request("two", lambda session: session.login("ann", check=cannot_ask)),
+        lambda end: nobody(end) and not any(stored.envelope.username for stored in end.sessions),
+    ),
+    _two(
+        "login as ann, and login as bob",
+        "Each response's cookie opens the session of its own user, or none.",
+        logs_in("one"),
+        logs_in("two", who="bob"),
+        nobody_elses,
+        before=ACCOUNTS,
+    ),
+    _two(
+        "login and renew the token",
+        "The login's session has the visitor's data.",
+        logs_in(),
+        RENEW_TOKEN,
+        login_has_visitors_data,
+        before=ACCOUNTS,
+    ),
+    _two(
+        "login again and renew the token",
+        "A login that overlaps a renewal does not get into the session after it.",
+        logs_in(),
+        RENEW_TOKEN,
+        renewal_is_not_joined,
+        before=LOGGED_IN,
     ),
     _two(
         "login as somebody else, and write",
@@ -507,6 +686,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         request("two", Session.renew_token),
         lambda end: end.now.data == {"n": 1} and end.at_first.is_new,
     ),
+    _two(
+        "renew the token, and clear as a logout",
+        "Nobody is logged in, though the clear may come with the cookie from before.",
+        RENEW_TOKEN,
+        CLEAR,
+        lambda end: nobody(end),
+        before=LOGGED_IN,
+    ),
     # Staying alive
     _two(
         "remember and write",
@@ -538,12 +725,64 @@ SCENARIOS: tuple[Scenario, ...] = (
         wait=2 * HOUR,
     ),
     _two(
+        "slide and login",
+        "A slide that loses to the login sends no cookie, and the login holds.",
+        READ,
+        logs_in(),
+        slid,
+        before=SLIDING,
+        wait=2 * HOUR,
+    ),
+    _two(
+        "slide and logout",
+        "Nobody is logged in.",
+        READ,
+        LOG_OUT,
+        lambda end: nobody(end),
+        before=LOGGED_IN_SLIDING,
+        wait=2 * HOUR,
+    ),
+    _two(
+        "passive read and touch",
+        "The passive request changes nothing.",
+        request("passive", lambda session: len(session), environ=PASSIVE),
+        LOOK,
+        lambda end: end.writers in (["read"], []) and end.now.data == {"n": 1},
+        wait=2 * HOUR,
+    ),
+    _two(
+        "passive write and re-seal",
+        "The value is there, under the new secret, and the session ends when it would have ended.",
+        writes("write", environ=PASSIVE),
+        request("passive", lambda session: len(session), environ=PASSIVE),
+        lambda end: end.now.data == {"n": 1, "a": 1} and prolongs_nothing(end),
+        wait=2 * HOUR,
+        is_rotated=True,
+    ),
+    _two(
+        "write and logout, and the session expires",
+        "A session that was over by its time stays over; what was begun before that is dropped and reported.",
+        writes(),
+        LOG_OUT,
+        expired_stays_expired,
+        before=LOGGED_IN,
+        passes=13 * HOUR,
+    ),
+    _two(
+        "write and read, and the session expires",
+        "The same.",
+        writes(),
+        READ,
+        expired_stays_expired,
+        passes=15 * DAY,
+    ),
+    _two(
         "writers with a cookie long gone",
         "The old id is not used again.",
         writes("x", x=1),
         writes("y", y=1),
         fresh_ids,
-        wait=3 * DAY,
+        wait=15 * DAY,
     ),
     _two(
         "two first visits",
@@ -570,6 +809,13 @@ SCENARIOS: tuple[Scenario, ...] = (
             ("renews the token", Session.renew_token),
         )
         for own in (writes(), READ, logs_in(), LOG_OUT)
+    ),
+    _two(
+        "a partner's form without the cookie, and write",
+        "The browser keeps its session.",
+        request("partner", lambda session: session.update(p=1), environ=OF_PARTNER, is_without_cookie=True),
+        writes(),
+        lambda end: end.now.data == {"n": 1, "a": 1},
     ),
     # Outages, at every call
     _two(
@@ -603,6 +849,15 @@ SCENARIOS: tuple[Scenario, ...] = (
         logs_in(),
         writes(),
         acknowledged_login,
+        before=ACCOUNTS,
+        failures=1,
+    ),
+    _two(
+        "login and login, and the store fails once",
+        "A login that was acknowledged has a session.",
+        logs_in("one"),
+        logs_in("two"),
+        acknowledged_logins,
         before=ACCOUNTS,
         failures=1,
     ),

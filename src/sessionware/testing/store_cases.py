@@ -25,6 +25,11 @@ def id_of(number: int) -> bytes:
     return number.to_bytes(16, "big")
 
 
+def owner_of(number: int) -> bytes:
+    """One owner for each number, as long as every owner is."""
+    return (b"owner %d" % number).ljust(16, b"\0")
+
+
 def a_record(number: int = 1, **fields: Any) -> Record:
     """A record that expires in an hour, with these fields instead."""
     return Record(id_of(number), 1, NOW + HOUR, None, b"payload")._replace(**fields)

@@ -10,18 +10,33 @@ from typing import Any, TypeVar
 
 from ..stores.base import Record, Store
 from .races import race
-from .store_cases import ALICE, BOB, DAY, HOUR, NOW, SLACK, a_record, id_of
+from .store_cases import ALICE, BOB, DAY, HOUR, NOW, SLACK, a_record, id_of, owner_of
 
 THREADS = 16
 ROUNDS = THREADS  # a race is run again and again, because a wrong store may be lucky
+RIVALS = [owner_of(thread) for thread in range(THREADS)]  # each thread writes for an owner of its own
 
 _Seen = TypeVar("_Seen")
 
 _LONG_AGO = NOW - SLACK - HOUR
 
+#: Alive, and of an owner whose other records are pruned.
+_BYSTANDER = a_record(1000, owner=ALICE)
+
+
+def check_owners(store: Store) -> None:
+    """Whoever owns a live record finds it as it is stored, and nobody finds anything else."""
+    stored = store.scan()
+    for owner in (ALICE, BOB, *RIVALS):
+        theirs = [record for record in stored if record.owner == owner and record.expires_at > NOW]
+        assert store.owned_by(owner, NOW) == theirs, f"owned_by({owner!r}) is not what scan() shows of this owner"
+
 
 class StoreRaces:
-    """The tests of `StoreContract` in which several threads use a store."""
+    """The tests of `StoreContract` in which several threads use a store.
+
+    In all of them the records have owners, who are asked afterwards: an index goes wrong where writers meet.
+    """
 
     def make_store(self) -> Store:
         """A store with nothing in it."""
@@ -33,24 +48,29 @@ class StoreRaces:
         """Of several callers that race to create one id, exactly one gets True."""
         store = self.make_store()
         for number in range(ROUNDS):
-            rivals = [a_record(number, payload=b"%d" % thread) for thread in range(THREADS)]
+            rivals = [a_record(number, owner=owner, payload=owner) for owner in RIVALS]
 
             won = race(store.create, rivals)
 
             assert won.count(True) == 1
             assert store.load(id_of(number), NOW) == rivals[won.index(True)]
+            check_owners(store)
 
     def test_replace_race_has_one_winner(self) -> None:
-        """Of several callers that race to replace one version, exactly one gets True."""
+        """Of several callers that race to replace one version, exactly one gets True.
+
+        Callers that lose leave no trace among the owners, and the previous owner no longer has the record.
+        """
         store = self.make_store()
-        store.create(a_record())
-        for version in range(2, ROUNDS + 2):
-            rivals = [a_record(version=version, payload=b"%d" % thread) for thread in range(THREADS)]
+        for number in range(ROUNDS):
+            store.create(a_record(number, owner=ALICE))
+            rivals = [a_record(number, version=2, owner=owner, payload=owner) for owner in RIVALS]
 
             won = race(store.replace, rivals)
 
             assert won.count(True) == 1
-            assert store.load(id_of(1), NOW) == rivals[won.index(True)]
+            assert store.load(id_of(number), NOW) == rivals[won.index(True)]
+            check_owners(store)
 
     def test_replace_race_with_delete_brings_nothing_back(self) -> None:
         """It never creates, whoever deletes at the same moment. Nobody owns what is gone."""
@@ -62,16 +82,18 @@ class StoreRaces:
             _race_among(number, partial(store.delete, new.id), partial(store.replace, new))
 
             assert store.load(id_of(number), NOW) is None
-            assert store.owned_by(ALICE, NOW) == store.owned_by(BOB, NOW) == []
+            check_owners(store)
 
     def test_no_increment_is_lost(self) -> None:
         """The point of it all: to load, change and replace, again if that was False, adds up exactly."""
         store = self.make_store()
-        store.create(a_record(payload=b"0"))
+        store.create(a_record(owner=ALICE, payload=b"0"))
 
-        race(lambda times: _increment(store, times), [5] * THREADS)
+        race(partial(_count_and_pass_on, store, 1), [5] * THREADS)
 
-        assert store.load(id_of(1), NOW) == a_record(version=5 * THREADS + 1, payload=b"%d" % (5 * THREADS))
+        total = 5 * THREADS
+        assert store.load(id_of(1), NOW) == a_record(version=total + 1, owner=ALICE, payload=b"%d" % total)
+        check_owners(store)
 
     def test_a_reader_never_sees_half_a_replace(self) -> None:
         """Owner, expiry and payload change together or not at all."""
@@ -82,14 +104,16 @@ class StoreRaces:
         seen = _seen_during(lambda: [store.replace(face) for face in faces], lambda: store.load(id_of(1), NOW))
 
         assert set(seen) <= {first, *faces}
+        check_owners(store)
 
     def test_delete_race_has_one_winner(self) -> None:
         """True only for the one call that removed it."""
         store = self.make_store()
         for number in range(ROUNDS):
-            store.create(a_record(number))
+            store.create(a_record(number, owner=ALICE))
 
             assert race(store.delete, [id_of(number)] * THREADS).count(True) == 1
+            check_owners(store)
 
     # touch
 
@@ -97,39 +121,27 @@ class StoreRaces:
         """A touch of the old version neither brings back the old payload nor lengthens the new life."""
         store = self.make_store()
         for number in range(ROUNDS):
-            new = a_record(number, version=2, payload=b"new", expires_at=NOW + 9)
-            store.create(a_record(number))
+            new = a_record(number, version=2, owner=BOB, payload=b"new", expires_at=NOW + 9)
+            store.create(a_record(number, owner=ALICE))
 
             _race_among(number, partial(store.replace, new), partial(store.touch, new.id, 1, NOW + DAY))
 
             assert store.load(id_of(number), NOW) == new
+            check_owners(store)
 
     def test_touch_race_ends_with_the_latest_time(self) -> None:
         """Of several that extend the life of one record, the one that grants most wins, whoever comes last."""
         store = self.make_store()
         for number in range(ROUNDS):
-            store.create(a_record(number))
+            store.create(a_record(number, owner=ALICE))
 
             race(partial(store.touch, id_of(number), 1), [NOW + HOUR + thread for thread in range(THREADS)][::-1])
 
-            assert store.load(id_of(number), NOW) == a_record(number, expires_at=NOW + HOUR + THREADS - 1)
+            latest = NOW + HOUR + THREADS - 1
+            assert store.load(id_of(number), NOW) == a_record(number, owner=ALICE, expires_at=latest)
+            check_owners(store)
 
     # owned_by
-
-    def test_replace_race_leaves_the_record_to_the_winners_owner(self) -> None:
-        """Callers that lose leave no trace among the owners, and the previous owner no longer has it."""
-        store = self.make_store()
-        owners = [b"owner %02d".ljust(16) % thread for thread in range(THREADS)]
-        for number in range(ROUNDS):
-            store.create(a_record(number, owner=ALICE))
-
-            won = race(store.replace, [a_record(number, version=2, owner=owner) for owner in owners])
-
-            winner = owners[won.index(True)]
-            assert store.owned_by(ALICE, NOW) == []
-            assert [a_record(number, version=2, owner=winner)] == [
-                found for owner in owners for found in store.owned_by(owner, NOW) if found.id == id_of(number)
-            ]
 
     def test_owned_by_is_right_while_owners_change(self) -> None:
         """It shows no record of another owner, and misses none that was the owner's all the time."""
@@ -146,43 +158,40 @@ class StoreRaces:
         for found in _seen_during(change, lambda: store.owned_by(ALICE, NOW)):
             assert [each.owner for each in found] == [ALICE] * len(found)
             assert hers.id in [each.id for each in found]
+        check_owners(store)
 
     def test_owned_by_keeps_up_with_owners_that_come_back(self) -> None:
         """The owner who has a record after many changes back and forth finds it, and the other does not."""
         store = self.make_store()
         for number in range(ROUNDS):
-            store.create(a_record(number, owner=ALICE))
+            store.create(a_record(number, owner=ALICE, payload=b"0"))
 
-            race(partial(_pass_on, store, number), [5] * 4)
+            race(partial(_count_and_pass_on, store, number), [5] * 4)
 
-            found = store.load(id_of(number), NOW)
-            assert found is not None
-            assert [found.owner == owner for owner in (ALICE, BOB)] == [
-                found in store.owned_by(owner, NOW) for owner in (ALICE, BOB)
-            ]
+            check_owners(store)
 
     def test_owned_by_finds_what_was_made_anew(self) -> None:
-        """An id that many delete and create again at once is its owner's if it is there in the end."""
+        """An id that many delete and create again at once is its last owner's if it is there in the end."""
         store = self.make_store()
-        mine = a_record(owner=ALICE)
 
         def make_or_delete(turn: int) -> None:
+            owner = ALICE if turn < 2 else BOB
             for count in range(20):
                 if (count + turn) % 2:
-                    store.create(mine)
+                    store.create(a_record(owner=owner))
                 else:
-                    store.delete(mine.id)
+                    store.delete(id_of(1))
 
         for _ in range(ROUNDS):
             race(make_or_delete, range(4))
 
-            assert (store.load(mine.id, NOW) == mine) == (store.owned_by(ALICE, NOW) == [mine])
+            check_owners(store)
 
     # prune and scan
 
     def test_prune_race_with_replace_removes_nothing_alive(self) -> None:
         """What a replace has given a new life stays. What prune has removed is not found by replace."""
-        self._prune_race(lambda store, number: store.replace(a_record(number, version=2)))
+        self._prune_race(lambda store, number: store.replace(a_record(number, version=2, owner=BOB)))
 
     def test_prune_race_with_touch_brings_nothing_back(self) -> None:
         """What prune has removed does not come back, however long a touch would let it live."""
@@ -193,29 +202,33 @@ class StoreRaces:
         store = self.make_store()
         for number in range(200):
             store.create(a_record(number, expires_at=_LONG_AGO, owner=ALICE))
+        store.create(_BYSTANDER)
 
         counts = race(lambda _: [store.prune(NOW, 10) for _ in range(4)], range(THREADS))
 
         left = store.scan()
-        assert sum(map(sum, counts)) + len(left) == 200
+        assert sum(map(sum, counts)) + len(left) == 200 + 1
+        assert _BYSTANDER in left
+        check_owners(store)
 
     def test_scan_while_others_write_visits_what_stays_once(self) -> None:
         """Page by page, every record that was there all the time exactly once, and none twice."""
         store = self.make_store()
         staying = [id_of(number) for number in range(0, 60, 2)]
         for number in range(0, 60, 2):
-            store.create(a_record(number))
+            store.create(a_record(number, owner=ALICE))
 
         def come_and_go() -> None:
             for version in range(2, 8):
                 for number in range(1, 60, 2):
-                    store.create(a_record(number))
-                    store.replace(a_record(number - 1, version=version))
+                    store.create(a_record(number, owner=ALICE))
+                    store.replace(a_record(number - 1, version=version, owner=BOB))
                     store.delete(id_of(number))
 
         for visited in _seen_during(come_and_go, lambda: _walk(store)):
             assert visited == sorted(set(visited))
             assert [id for id in visited if id in staying] == staying
+        check_owners(store)
 
     def test_a_namespace_that_several_ask_for_at_once_is_one(self) -> None:
         """The same name always means the same records, even for callers that use it first and at once."""
@@ -225,13 +238,18 @@ class StoreRaces:
 
             siblings = race(store.namespace, [name] * THREADS)
 
-            assert [sibling.create(a_record()) for sibling in siblings].count(True) == 1
-            assert store.namespace(name).load(id_of(1), NOW) == a_record()
+            assert {sibling.path for sibling in siblings} == {(*store.path, name)}
+            rivals = [a_record(owner=owner) for owner in RIVALS]
+            won = [sibling.create(rival) for sibling, rival in zip(siblings, rivals, strict=True)]
+            assert won.count(True) == 1
+            assert store.namespace(name).load(id_of(1), NOW) == rivals[won.index(True)]
+            check_owners(store.namespace(name))
 
     def _prune_race(self, revive: Callable[[Store, int], object]) -> None:
         store = self.make_store()
+        store.create(_BYSTANDER)
         for number in range(ROUNDS):
-            store.create(a_record(number, expires_at=_LONG_AGO))
+            store.create(a_record(number, owner=ALICE, expires_at=_LONG_AGO))
 
             calls: list[Callable[[], Any]] = [partial(store.prune, NOW)] * 4
             calls.insert(number % 5, partial(revive, store, number))
@@ -244,30 +262,24 @@ class StoreRaces:
             assert answer in (None, found is not None)
             assert store.prune(NOW) == 0
             assert store.load(id_of(number), NOW) == found
+            check_owners(store)
             store.delete(id_of(number))
 
 
 def _face(version: int) -> Record:
     """A record in which every field shows the version."""
-    owner = ALICE if version % 2 else None
+    owner = (ALICE, BOB, None)[version % 3]
     return a_record(version=version, expires_at=NOW + version, owner=owner, payload=b"%d" % version)
 
 
-def _increment(store: Store, times: int) -> None:
-    while times:
-        found = store.load(id_of(1), NOW)
-        assert found is not None
-        new = found._replace(version=found.version + 1, payload=b"%d" % (int(found.payload) + 1))
-        times -= store.replace(new)
-
-
-def _pass_on(store: Store, number: int, times: int) -> None:
-    """Give the record to the other owner, `times` times."""
+def _count_and_pass_on(store: Store, number: int, times: int) -> None:
+    """Add one to what the record holds and give it to the other owner, `times` times."""
     while times:
         found = store.load(id_of(number), NOW)
         assert found is not None
         other = BOB if found.owner == ALICE else ALICE
-        times -= store.replace(found._replace(version=found.version + 1, owner=other))
+        payload = b"%d" % (int(found.payload) + 1)
+        times -= store.replace(found._replace(version=found.version + 1, owner=other, payload=payload))
 
 
 def _walk(store: Store) -> list[bytes]:

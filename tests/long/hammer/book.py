@@ -73,6 +73,8 @@ class HammerTicket:
     sent_at: float
     """When the request was sent that it came with."""
     issued_at: float
+    epoch: int
+    """Of several cookies of one session, those of an earlier epoch are dead."""
     dead_since: float = inf
     may_be_dead: bool = False
 
@@ -192,26 +194,38 @@ class Book:
             self.lost += [f"{self._name(sent)} tells: {what}" for what in expected.missing(data)]
 
     def _enter_ticket(self, sent: Sent, answer: HammerAnswer) -> HammerTicket:
-        """A new session, or a new token for one: the older ones are dead from now on."""
+        """A new session, or a new token for one: those of earlier epochs are dead from now on."""
         now, told, handle = time.monotonic(), answer.told, self.handle(answer.told["id"])
-        goes_on = sent.ticket is not None and sent.ticket.handle is handle
-        if goes_on and sent.ticket and not sent.changes_user:
-            story = sent.ticket.story
-        else:
-            story = Story(handle)
-            self._inherit(sent, story, told.get("data", {}), goes_on)
-        for older in self.tickets:
-            if older.handle is handle:
+        others = [ticket for ticket in self.tickets if ticket.handle is handle]
+        ticket = HammerTicket(
+            answer.cookie or "", self._story_of(sent, answer, others), told["user"], sent.at, now, told["epoch"]
+        )
+        for older in others:
+            if older.epoch < ticket.epoch:
                 older.dead_since = min(older.dead_since, now)
-        ticket = HammerTicket(answer.cookie or "", story, told["user"], sent.at, now)
+        if any(other.epoch > ticket.epoch for other in others):
+            ticket.dead_since = now  # this answer was overtaken
         self.tickets.append(ticket)
         return ticket
 
-    def _inherit(self, sent: Sent, story: Story, data: dict[str, Any], goes_on: bool) -> None:
+    def _story_of(self, sent: Sent, answer: HammerAnswer, others: list[HammerTicket]) -> Story:
+        """The story of the login that this one joined, or that joined it; else its own ticket's, or a new one."""
+        told, handle = answer.told, self.handle(answer.told["id"])
+        for other in others:
+            if other.epoch == told["epoch"]:
+                return other.story
+        goes_on = sent.ticket is not None and sent.ticket.handle is handle
+        if goes_on and sent.ticket and not sent.changes_user:
+            return sent.ticket.story
+        story = Story(handle)
+        self._inherit(sent, story, told.get("data", {}), goes_on, joined=told["joined"])
+        return story
+
+    def _inherit(self, sent: Sent, story: Story, data: dict[str, Any], goes_on: bool, *, joined: bool) -> None:
         """A login that lost its session to another one begins with that one's data; another user's is dropped."""
         if goes_on and sent.ticket:
             sent.ticket.story.is_over = True
-            if data:
+            if data and not joined:
                 self.faults.append(f"{self._name(sent)} shows another user's data: {data}")
         for key, value in data.items():
             if key in COUNTERS:
@@ -241,8 +255,8 @@ class Book:
     def _look_for_the_dead(self, sent: Sent, answer: HammerAnswer) -> None:
         """No cookie that was dead before the request was sent may show its session, or anybody's data."""
         ticket = sent.ticket
-        if ticket is None or not ticket.is_dead(sent.at):
-            return
+        if ticket is None or not ticket.is_dead(sent.at) or answer.told.get("joined"):
+            return  # a login that joins another one was let in for its password
         shows_data = sent.page == "read" and (answer.told["data"] or answer.told["user"])
         if self._shows(sent, answer) or shows_data:
             since = min(ticket.dead_since, ticket.handle.ended_at) - self._began

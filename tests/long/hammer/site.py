@@ -5,7 +5,8 @@
 
 Each page saves by itself, with `commit()`, and then answers with what became of it, as JSON: whether the session is
 there now (`is_new` is false then, and a write was kept), its handle, its user, and the events that the request told.
-An answer that says "kept" was therefore saved before its first byte.
+An answer that says "kept" was therefore saved before its first byte. A login also tells whether it joined another
+one's session, and everything tells the session's epoch, because cookies of one epoch live and die together.
 """
 
 from __future__ import annotations
@@ -96,8 +97,15 @@ def visit(environ: dict[str, Any]) -> Told:
     session.get("")
     time.sleep(int(fields.pop("linger", 0)) / 1000)
     told = PAGES[environ["PATH_INFO"].strip("/")](session, **fields)
-    standing = {"id": session.id, "is_new": session.is_new, "user": session.username}
-    return {**standing, **told, "events": [event.name for event in _heard.events]}
+    standing = {"id": session.id, "is_new": session.is_new, "user": session.username, "epoch": epoch_of(session)}
+    joined = any(event.name == "session.login" and event.detail.startswith("joined") for event in _heard.events)
+    return {**standing, **told, "joined": joined, "events": [event.name for event in _heard.events]}
+
+
+def epoch_of(session: Session) -> int:
+    """How many tokens the session has had before those that fit now."""
+    stored = session._transaction.stored
+    return 0 if stored is None else stored.envelope.epoch
 
 
 def hear(event: Event) -> None:

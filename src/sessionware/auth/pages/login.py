@@ -15,10 +15,21 @@ IS_DESTINATION = False
 
 ACCOUNT_IS_READY = "Your account is ready. Please log in."
 
+WHY_ENDED = {
+    "expired": "Your session has expired. Please log in.",
+    "elsewhere": "You were logged out from another device or browser. Please log in again.",
+    "limit": "You were logged out because you logged in on too many devices. Please log in again.",
+    "password": "You were logged out because your password was changed. Please log in again.",
+    "disabled": "You were logged out because your account was disabled.",
+    "admin": "Your session was ended by an administrator. Please log in.",
+}
+
 
 def get(request: PageRequest) -> Response:
-    """The form. After a registration that did not log in, it says that the registration worked."""
-    return request.show(notice=ACCOUNT_IS_READY if request.parameter("registered") else "")
+    """The form. It also says why somebody is here: an account that is ready, or a session that is over."""
+    if request.parameter("registered"):
+        return request.show(notice=ACCOUNT_IS_READY)
+    return request.show(notice=WHY_ENDED.get(request.take_end_reason(), ""))
 
 
 def post(request: PageRequest) -> Response:

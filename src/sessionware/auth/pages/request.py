@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, quote
 from webob import Response
 
 from ..._types import Environ
-from ...errors import AuthError
+from ...errors import AuthError, StoreError
+from ...session import get_session
 from ..auth import Auth
 from .forms import Form, read_form
 from .html import STYLE, Field, Link, Page
@@ -104,6 +105,28 @@ class PageRequest:
         """What was posted. If the page is shown again, it shows what was typed. Raises `BadForm`."""
         self._form = read_form(self.environ, self._page.FIELDS)
         return self._form
+
+    def take_end_reason(self) -> str:
+        """Why the visitor's session is over, once: the cookie that names it is removed. Empty if it is not.
+
+        A request that shows nobody the page, such as a prefetch or a script's, does not take it.
+        """
+        session = get_session(self.environ, self.auth.environ_key)
+        try:
+            reason = session.ended_because
+            if reason and self._is_seen:
+                session.invalidate()
+        except StoreError:  # without the store nobody can log in, but the page can be shown
+            return ""
+        return reason or ""
+
+    @property
+    def _is_seen(self) -> bool:
+        """Whether a person will see the page, as far as the browser says."""
+        environ = self.environ
+        is_by_script = environ.get("HTTP_SEC_FETCH_MODE", "navigate") != "navigate"
+        is_ahead = "HTTP_SEC_PURPOSE" in environ or "HTTP_X_SESSION_PASSIVE" in environ
+        return environ["REQUEST_METHOD"] == "GET" and not is_by_script and not is_ahead
 
     # Where things are
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 from ..._core.envelope import Stored
-from ..._core.lifetime import ends_at
-from .site import Progress, Reply, Request, Seen, Site
+from ..._core.lifetime import used
+from .site import Progress, Reply, Request, Seen, Site, View
 from .states import Before, State
 from .world import World
 
@@ -17,6 +18,8 @@ class Ending:
     def __init__(self, site: Site, requests: tuple[Request, ...], state: State, before: Before) -> None:
         self.world: World = state.world
         self.cookie: str = state.cookie
+        self.began_at: int = site.began_at
+        """When the first of all requests was served."""
         self.before: Before = before
         self.requests: tuple[Request, ...] = requests
         self._site, self._state = site, state
@@ -38,6 +41,14 @@ class Ending:
         """What a request sees with each cookie that anybody ever had."""
         cookies = [*self.before.issued, *(reply.cookie for reply in self._replies if reply.cookie)]
         return [self._site.sees(cookie, self.world) for cookie in dict.fromkeys(cookies) if cookie]
+
+    def seen_by(self, name: str) -> Seen:
+        """What a request sees with the cookie that this request's response gave."""
+        return self._site.sees(self.reply(name).cookie or "", self.world)
+
+    def asks(self, view: View) -> Any:
+        """What this view returns for one more request of the browser."""
+        return self._site.asks(view, self.cookie, self.world)
 
     @cached_property
     def sessions(self) -> list[Stored]:
@@ -66,6 +77,10 @@ class Ending:
         """Whether `name` was sent after the response to `other` had arrived."""
         return self._number(other) in self._state.places[self._number(name)].follows
 
+    def came_late(self, name: str) -> bool:
+        """Whether the request got its first answer after the time had passed."""
+        return self._state.places[self._number(name)].times[1] > 0
+
     @property
     def writers(self) -> list[str]:
         """The names of the requests that changed something, in that order."""
@@ -91,7 +106,7 @@ class Ending:
         limits = self._site.limits
         idle = {True: limits.anonymous, False: limits.idle}
         return all(
-            stored.record.expires_at <= ends_at(stored.envelope.idle, stored.envelope.deadline, self._site.now)
+            stored.record.expires_at <= used(stored.envelope, limits, self._site.now)[1]
             and stored.envelope.idle in (None, idle[stored.envelope.username is None])
             for stored in self.sessions
         )
@@ -99,7 +114,7 @@ class Ending:
     @cached_property
     def _progress(self) -> list[Progress]:
         pairs = zip(self.requests, self._state.places, strict=True)
-        return [self._site.run(request, place.cookie or "", place.answers) for request, place in pairs]
+        return [self._site.run(request, place.cookie or "", place.answers, place.times) for request, place in pairs]
 
     @property
     def _replies(self) -> list[Reply]:

@@ -44,9 +44,13 @@ class Scenario:
     """What happened first, one after the other."""
     wait: int = 0
     """Seconds between that and the requests."""
+    passes: int = 0
+    """Seconds that pass at once, at any one moment of each order."""
     failures: int = 0
     """How many calls fail in each order. Every call is tried, and it fails before its work, or right after it."""
     timeouts: Timeouts = Timeouts()
+    is_rotated: bool = False
+    """Whether the site's secret is changed between that and the requests. The old one still opens."""
 
     def __post_init__(self) -> None:
         names = [request.name for request in self.requests]
@@ -85,7 +89,7 @@ class _Explorer:
             issued += [reply.cookie] if reply.cookie else []
             if reply.cookie is not None and not request.has_own_browser:
                 cookie = reply.cookie
-        self._site.begin(after=scenario.wait)
+        self._site.begin(after=scenario.wait, is_rotated=scenario.is_rotated)
         self._before = Before(cookie, tuple(issued), frozenset(record.id for record in world.records))
         alive = frozenset(record for record in world.records if record.expires_at > self._site.now)
         places = (Place(),) * len(scenario.requests)
@@ -103,16 +107,19 @@ class _Explorer:
             bad += verdict.bad
         if orders:
             return Verdict(orders, bad, example)
+        self._site.time = state.time
         ending = Ending(self._site, self._scenario.requests, state, self._before)
         return Verdict(1, int(not (ending.keeps_what_always_holds() and self._scenario.holds(ending))))
 
     def _moves(self, state: State) -> Iterator[tuple[str, State]]:
+        if state.time < self._scenario.passes:
+            yield f"{self._scenario.passes} seconds pass", state._replace(time=self._scenario.passes)
         for number, (request, place) in enumerate(zip(self._scenario.requests, state.places, strict=True)):
             if place.cookie is None:
-                cookie = "" if request.has_own_browser else state.cookie
+                cookie = "" if request.has_own_browser or request.is_without_cookie else state.cookie
                 yield f"{request.name}: sent", state.moved(number, Place(cookie, follows=frozenset(state.arrived)))
                 continue
-            progress = self._site.run(request, place.cookie, place.answers)
+            progress = self._site.run(request, place.cookie, place.answers, place.times)
             if progress.call is not None:
                 yield from self._calls(state, number, progress.call)
             if progress.reply is not None and number not in state.arrived:

@@ -28,8 +28,12 @@ from ...timeouts import Timeouts
 from .world import Call, Stage, Waits, World
 
 _SECRET = "a secret of the checker, long enough to be one"  # noqa: S105  (it protects nothing)
+_NEW_SECRET = "the next secret of the checker, as long as the first"  # noqa: S105
 _START = 1_800_000_000
 _COOKIE = Cookie()
+
+PARTNER = "https://partner.example"
+"""An origin that the site trusts."""
 
 View = Callable[[dict[str, Any]], object]
 """What an application does with a request: a function of its environ. It may use `get_session` and `auth_of`."""
@@ -58,6 +62,8 @@ class Request:
     """More of the environ, such as headers that the browser sends."""
     has_own_browser: bool = False
     """Sent by another browser, without a cookie."""
+    is_without_cookie: bool = False
+    """Sent without the cookie, as browsers do for another site's form, though they keep what the response sets."""
 
 
 class Reply(NamedTuple):
@@ -81,7 +87,7 @@ class Progress(NamedTuple):
 class Seen(NamedTuple):
     """What a request that reads finds."""
 
-    id: str
+    id: str | None
     is_new: bool
     username: str | None
     data: dict[str, Any]
@@ -93,34 +99,51 @@ class Site:
     """The middleware under test, over a store at which requests wait."""
 
     def __init__(self, timeouts: Timeouts) -> None:
-        self.now: int = _START
+        self.began_at: int = _START
+        """When the first of all requests was served."""
+        self._began_at = _START
         self.limits: Limits = limits_of(timeouts)
         self._stage = Stage()
         self._events: list[Event] = []
         self._random_bytes = _stream("")
+        self._timeouts = timeouts
+        self._open([_SECRET])
+        self._auth = Auth(self._stage)
+        self._phase = "before"
+        self._times: tuple[int, ...] = ()
+        self._known: dict[tuple[str, str, tuple[Any, ...], tuple[int, ...]], Progress] = {}
+        self.time: int = 0
+        """Seconds since the requests began, for what is looked at in the end."""
+
+    @property
+    def now(self) -> int:
+        """The time on the clock."""
+        return self._began_at + self.time
+
+    def begin(self, *, after: int, is_rotated: bool) -> None:
+        """Let time pass. Requests from now on draw other random bytes than those before."""
+        self._began_at += after
+        self._phase = "now"
+        if is_rotated:
+            self._open([_NEW_SECRET, _SECRET])
+
+    def _open(self, secrets: list[str]) -> None:
         self._manager = SessionManager(
-            _SECRET,
+            secrets,
             self._stage,
-            timeouts=timeouts,
+            timeouts=self._timeouts,
+            trusted_origins=[PARTNER],
             on_event=self._events.append,
             clock=self._clock,
             _chance=Chance(lambda size: self._random_bytes(size), lambda _attempt: None, PATIENCE),
         )
         self._middleware = self._manager.wrap(_application)
-        self._auth = Auth(self._stage)
-        self._phase = "before"
-        self._known: dict[tuple[str, str, tuple[Any, ...]], Progress] = {}
 
-    def begin(self, *, after: int) -> None:
-        """Let time pass. Requests from now on draw other random bytes than those before."""
-        self.now += after
-        self._phase = "now"
-
-    def run(self, request: Request, cookie: str, answers: tuple[Any, ...]) -> Progress:
-        """How far the request gets with these answers."""
-        key = (request.name, cookie, answers)
+    def run(self, request: Request, cookie: str, answers: tuple[Any, ...], times: tuple[int, ...]) -> Progress:
+        """How far the request gets with these answers, and at these times."""
+        key = (request.name, cookie, answers, times)
         if key not in self._known:
-            self._known[key] = self._run(request, cookie, answers)
+            self._known[key] = self._run(request, cookie, answers, times)
         return self._known[key]
 
     def serve(self, request: Request, cookie: str, world: World) -> tuple[Reply, World]:
@@ -136,7 +159,12 @@ class Site:
 
     def sees(self, cookie: str, world: World) -> Seen:
         """What a request with this cookie finds."""
-        return self.serve(Request("look", _look), cookie, world)[0].result  # type: ignore[no-any-return]
+        seen: Seen = self.asks(_look, cookie, world)
+        return seen
+
+    def asks(self, view: View, cookie: str, world: World) -> Any:
+        """What this view returns for a request with this cookie."""
+        return self.serve(Request("look", view), cookie, world)[0].result
 
     def sessions(self, world: World) -> list[Stored]:
         """Every live record that is not a tombstone, opened."""
@@ -145,10 +173,14 @@ class Site:
         return [stored for stored in found if isinstance(stored, Stored) and not stored.envelope.is_tombstone]
 
     def _clock(self) -> float:
-        return self.now
+        """While a request runs again: when it got its last answer."""
+        return self._began_at + (
+            self._times[min(self._stage.given, len(self._times) - 1)] if self._times else self.time
+        )
 
-    def _run(self, request: Request, cookie: str, answers: tuple[Any, ...]) -> Progress:
+    def _run(self, request: Request, cookie: str, answers: tuple[Any, ...], times: tuple[int, ...] = ()) -> Progress:
         self._stage.rewind(answers)
+        self._times = times
         self._events.clear()
         self._random_bytes = _stream(f"{self._phase} {request.name}")
         environ = _environ(request, cookie) | {"testing.auth": self._auth, "testing.users": self._stage}

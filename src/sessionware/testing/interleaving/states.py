@@ -13,6 +13,8 @@ class Place(NamedTuple):
     cookie: str | None = None
     """None if it is not sent yet."""
     answers: tuple[Any, ...] = ()
+    times: tuple[int, ...] = ()
+    """When it was sent, and when it got each answer: seconds since the requests began."""
     follows: frozenset[int] = frozenset()
     """The requests whose responses had arrived when this one was sent."""
 
@@ -40,7 +42,10 @@ class State(NamedTuple):
     arrived: tuple[int, ...] = ()
     """The requests whose responses reached their browser, in that order."""
     failures: int = 0
+    time: int = 0
+    """Seconds since the requests began."""
 
     def moved(self, number: int, place: Place) -> State:
         """The state with this request at another place."""
+        place = place._replace(times=(*place.times, self.time))
         return self._replace(places=(*self.places[:number], place, *self.places[number + 1 :]))

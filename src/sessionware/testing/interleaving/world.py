@@ -61,12 +61,14 @@ class Stage:
     put: Any = _step("put")
 
     def __init__(self) -> None:
+        self.given: int = 0
+        """How many answers the request has got."""
         self._answers: list[Any] = []
         self._waits: Waits | None = None
 
     def rewind(self, answers: tuple[Any, ...]) -> None:
         """Start again. These are the answers so far."""
-        self._answers, self._waits = list(answers), None
+        self._answers, self._waits, self.given = list(answers), None, 0
 
     def prune(self, _now: int, _limit: int = 1000) -> int:
         """Do nothing. Pruning happens at random, so it is not a step."""
@@ -80,6 +82,7 @@ class Stage:
             self._waits = Waits(call)
             raise self._waits
         answer = self._answers.pop(0)
+        self.given += 1
         if answer is FAILS:
             raise StoreUnavailable(FAILS)
         return list(answer) if type(answer) is tuple else answer  # kept as a tuple, because it is part of a key

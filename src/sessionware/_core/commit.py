@@ -1,0 +1,397 @@
+"""How a request's work on its session is saved: the rules of commit (docs/guarantees.md), from top to bottom.
+
+A comment names each rule where it is kept. What a request did and wants is in `transaction`; who may still write, and
+what is stored, in `lookup` and `records`.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from ..errors import SessionConflict, SessionTooLarge, StoreError, StoreUnavailable
+from . import lifetime
+from .changes import Changes
+from .envelope import SLIDING, Envelope, Stored, blank
+from .header import UNCHANGED
+from .login import NO_TOKEN, Login, emptied, taken_back, without_joined
+from .lookup import DETACHED, FOREIGN, NEW, STORED, UNLOADED
+from .records import Lost
+from .tickets import CookieValue, Ticket, token_hash
+from .transaction import HEADERS_SENT, NO_DATA, OPEN, Transaction
+from .values import Data
+
+logger = logging.getLogger("sessionware")
+
+
+def commit(transaction: Transaction) -> None:
+    """Save what was done. Raises `StoreUnavailable`, `SessionConflict`, `SessionTooLarge` and `TypeError`."""
+    if transaction.standing is UNLOADED:
+        return
+    if not transaction.changes.collect() and transaction.header is UNCHANGED:
+        return
+    if transaction.standing in (DETACHED, FOREIGN):
+        transaction.discard(_why_left_out(transaction))
+        return
+    login = transaction.header.login
+    try:
+        _save(transaction)
+    except (StoreUnavailable, SessionConflict) as error:
+        transaction.note(error)
+        raise
+    if login is not None:
+        _check_login(transaction, login)
+
+
+def _why_left_out(transaction: Transaction) -> str:
+    if transaction.standing is DETACHED:
+        return "the session is detached"
+    request, origins = transaction.request, transaction.site.origins
+    if isinstance(request, CookieValue) or origins.is_foreign(request):
+        return "the session is foreign"
+    return "another site sent the request, and the browser may have kept the cookie back (SameSite)"
+
+
+def finish(transaction: Transaction, *, failed: bool) -> None:
+    """Save before the headers go out. After a 5xx (`failed`) nothing is saved (rule 11)."""
+    try:
+        if failed:
+            abandon(transaction, "the response is a server error")
+        elif transaction.accessed:
+            commit(transaction)
+            if transaction.stored is not None and not transaction.has_written:
+                _keep_alive(transaction, transaction.stored)
+    finally:
+        if transaction.phase is OPEN:
+            transaction.phase = HEADERS_SENT  # also if it raises: some response goes out all the same
+
+
+def close(transaction: Transaction, *, failed: bool) -> None:
+    """Save late changes (rule 10), unless the application failed. Logs errors, and never raises."""
+    try:
+        if transaction.phase is OPEN:
+            # Nobody took the response, because the client hung up. What the application did counts all the same.
+            finish(transaction, failed=failed)
+        elif not failed:
+            commit(transaction)
+    except Exception:
+        logger.exception("Changes made to the session after the response's headers could not be saved")
+    transaction.shut()
+
+
+def abandon(transaction: Transaction, why: str) -> None:
+    """Drop what is not saved yet, and report the names of the keys (rule 11)."""
+    if transaction.standing is UNLOADED:
+        return
+    try:
+        transaction.changes.collect()
+    except TypeError as error:
+        logger.warning("Dropped with the rest: %s", error)
+    transaction.discard(why)
+
+
+def _save(transaction: Transaction) -> None:
+    login = transaction.header.login
+    if transaction.stored is not None:
+        _replace(transaction, transaction.stored)
+    elif login is not None:
+        _log_in_apart(transaction, login)
+    elif transaction.header.creates or len(transaction.changes):
+        _create(transaction)
+
+
+def _create(transaction: Transaction) -> None:
+    site, now, token = transaction.site, transaction.site.now(), transaction.site.records.new_token()
+    data, _ = transaction.changes.rebase(_inherited(transaction))
+    limits = site.limits
+    envelope = blank(now, token_hash(token), limits.anonymous, limits.anonymous_lifetime, data)
+    envelope = transaction.header.apply(envelope, now, token, limits, is_new=True)
+    envelope, end = lifetime.used(envelope, limits, now)
+    if lifetime.is_capped(envelope):
+        end = lifetime.capped_end(end, now, 0, limits)
+    stored = site.records.create(transaction.keys, transaction.id, envelope, end)
+    site.events.emit("session.created", session_id=stored.record.id.hex(), detail=transaction.created_by)
+    transaction.before_login, transaction.begins = None, True
+    _saved(transaction, stored, token)
+
+
+def _inherited(transaction: Transaction) -> Data:
+    """The data that a login starts from if it missed its session: the same user's, or an anonymous visitor's."""
+    login, other, site = transaction.header.login, transaction.missed, transaction.site
+    if login is None or other is None:
+        return NO_DATA
+    if lifetime.end_of(other.record.expires_at, other.envelope, site.limits) <= site.now():
+        return NO_DATA
+    owner = other.record.owner
+    if owner is None:
+        is_own = not transaction.drops_base
+    else:
+        is_own = owner in site.records.owners(transaction.keys, login.username, login.user_id)
+    return other.envelope.data if is_own else NO_DATA
+
+
+def _replace(transaction: Transaction, stored: Stored, *, is_upkeep: bool = False) -> None:
+    token = transaction.site.records.new_token() if transaction.header.needs_token else None
+    try:
+        swapped = _swap(transaction, stored, token, is_upkeep=is_upkeep)
+    except Lost as lost:
+        _lose(transaction, lost.found)
+    else:
+        _saved(transaction, swapped, token)
+
+
+def _swap(transaction: Transaction, stored: Stored, token: bytes | None, *, is_upkeep: bool) -> Stored:
+    """Apply the changes to what is stored now, until nobody else gets in between (rule 2). Raises `Lost`.
+
+    `is_upkeep` says that there are none: the session is only kept alive, or sealed anew.
+    """
+    site, now, header = transaction.site, transaction.site.now(), transaction.header
+    is_passive = _is_passive(transaction) and not header.is_activity
+    keeps_end = is_passive or (not transaction.is_confirmed and lifetime.is_capped(stored.envelope))
+    for fresh in site.records.newest(transaction.keys, stored, now):
+        granted, slides = fresh.record.expires_at, False
+        if fresh is stored and (keeps_end or granted <= now):
+            continue  # a touch, which leaves no trace in its version, may have prolonged it meanwhile
+        is_cut = fresh.is_cut or (fresh is not stored and lifetime.is_cut(granted, fresh.envelope, site.limits))
+        if is_cut and lifetime.end_of(granted, fresh.envelope, site.limits) <= now:
+            raise Lost(None)
+        data, overwritten = transaction.changes.rebase(NO_DATA if transaction.drops_base else fresh.envelope.data)
+        envelope, end = fresh.envelope.with_data(data), granted
+        if header is not UNCHANGED:
+            envelope = header.apply(envelope, now, token, site.limits, is_new=transaction.begins)
+        if not is_passive and transaction.is_confirmed and SLIDING not in envelope.extra:
+            envelope, end = lifetime.used(envelope, site.limits, now)
+        elif not is_passive:
+            envelope, end, slides = _prolonged(transaction, envelope, granted, now)
+        if is_upkeep and fresh is not stored and not fresh.is_stale and (envelope, end) == (fresh.envelope, granted):
+            return fresh  # another request has done the same
+        swapped = site.records.swap(transaction.keys, fresh, envelope, end)
+        if swapped is not None:
+            if overwritten:
+                _tell_overwritten(transaction, swapped, overwritten)
+            if header.login is not None:
+                _note_before(transaction, fresh.envelope)
+            if slides:
+                transaction.issued = transaction.issued or transaction.ticket
+            return swapped._replace(is_cut=True) if is_cut and is_passive else swapped
+    raise site.records.conflict(stored)
+
+
+def _note_before(transaction: Transaction, before: Envelope) -> None:
+    """Remember what there was before this login, in case that it cannot be checked."""
+    site, is_others = transaction.site, transaction.drops_base and before.authenticated_at is not None
+    transaction.before_login = emptied(before, site.now(), site.limits) if is_others else before
+    transaction.begins = True
+
+
+def _prolonged(transaction: Transaction, envelope: Envelope, granted: int, now: int) -> tuple[Envelope, int, bool]:
+    """The session as it is used now, when it ends if nobody uses it again, and whether its cookie slides."""
+    remember = transaction.header.remember
+    envelope, end = lifetime.used(envelope, transaction.site.limits, now)
+    if not transaction.is_confirmed and lifetime.is_capped(envelope):
+        end = lifetime.capped_end(end, now, granted if remember is None else 0, transaction.site.limits)
+    if SLIDING not in envelope.extra or remember is not None:
+        return envelope, end, False
+    # The cookie must live as long as the record, so both slide together or not at all.
+    slides = transaction.phase is OPEN and lifetime.touch_is_worth_it(end, granted, envelope.sliding)
+    return envelope, end if slides else min(end, granted), slides
+
+
+def _saved(transaction: Transaction, stored: Stored, token: bytes | None, detail: str = "") -> None:
+    login, handle = transaction.header.login, stored.record.id.hex()
+    if token is not None:
+        # Rule 6: a token that was written is always sent, whatever happens to the rest of the request.
+        transaction.issued = Ticket(stored.record.id, token)
+    elif transaction.header.remember is not None or transaction.is_stale_ticket:
+        # Sent again: the record had this token until this very moment.
+        transaction.issued = transaction.issued or transaction.ticket
+    if login is not None:
+        transaction.site.events.emit("session.login", session_id=handle, user_id=login.user_id, detail=detail)
+    elif transaction.header.renews:
+        transaction.site.events.emit("session.renewed", session_id=handle)
+    if transaction.header is not UNCHANGED:
+        transaction.is_active = transaction.is_active or transaction.header.is_activity
+    transaction.stored, transaction.standing = stored, STORED
+    transaction.changes.settle(stored.envelope.data)
+    transaction.header, transaction.drops_base, transaction.has_written = UNCHANGED, False, True
+    transaction.joins = transaction.ended_because = None
+
+
+def _lose(transaction: Transaction, found: Stored | None) -> None:
+    """The session is over (rule 3), or somebody logged in or out of it (rule 5), while this request worked."""
+    transaction.stored, transaction.missed, transaction.other_cookies = None, found, ()
+    login, ticket = transaction.header.login, transaction.ticket
+    if login is not None:
+        transaction.standing = NEW
+        _log_in_apart(transaction, login)
+        return
+    is_over = found is None or found.envelope.is_tombstone
+    transaction.discard("the session was ended meanwhile" if is_over else "the session's epoch moved meanwhile")
+    transaction.begin(DETACHED)
+    if found is not None and found.envelope.is_tombstone and ticket is not None:
+        transaction.ended_because = found.envelope.reason_for(token_hash(ticket.token))
+
+
+# Logging in without a record to log in to (rule 6)
+
+
+def _log_in_apart(transaction: Transaction, login: Login) -> None:
+    """Join the session of another login or, if that is not possible, begin one."""
+    while transaction.missed is not None and transaction.may_join(login, transaction.missed):
+        if _join(transaction, login, transaction.missed):
+            return
+    transaction.joins = None
+    _create(transaction)
+
+
+def _join(transaction: Transaction, login: Login, other: Stored) -> bool:
+    """Add a token to the other login's session, and apply the changes to it. If False, `missed` is another now."""
+    site, now, token = transaction.site, transaction.site.now(), transaction.site.records.new_token()
+    wishes = transaction.header._replace(login=None)
+    try:
+        for fresh in site.records.newest(transaction.keys, other, now):
+            transaction.missed = fresh
+            if not transaction.may_join(login, fresh):
+                return False
+            data, overwritten = transaction.changes.rebase(fresh.envelope.data, is_joining=True)
+            envelope = fresh.envelope.with_data(data).with_sibling(token_hash(token))
+            envelope = wishes.apply(envelope, now, None, site.limits)
+            envelope, end = lifetime.used(envelope, site.limits, now)
+            swapped = site.records.swap(transaction.keys, fresh, envelope, end)
+            if swapped is not None:
+                if overwritten:
+                    _tell_overwritten(transaction, swapped, overwritten)
+                transaction.has_joined = True
+                _saved(transaction, swapped, token, "joined the session of another login")
+                return True
+    except Lost as lost:
+        transaction.missed = lost.found
+        return False
+    raise site.records.conflict(other)
+
+
+def _check_login(transaction: Transaction, login: Login) -> None:
+    """Now that a login is stored, check that it still holds: the account may have been disabled or logged out."""
+    is_joined, transaction.has_joined = transaction.has_joined, False
+    if login.check is None or transaction.stored is None:
+        return
+    try:
+        holds = bool(login.check())
+    except BaseException as error:
+        if isinstance(error, StoreError):
+            transaction.note(error)
+        if transaction.stored is not None:
+            _take_back_login(transaction, transaction.stored, is_joined=is_joined)
+        raise
+    if not holds and transaction.stored is not None:  # the check itself may have ended the session
+        _drop_login(transaction, transaction.stored)
+
+
+def _drop_login(transaction: Transaction, stored: Stored) -> None:
+    """End the session of a login that does not hold. If another one was missed, its cookie must survive (rule 7)."""
+    missed = transaction.missed
+    transaction.forget()  # first, so that the token is not sent even if the store fails now
+    if missed is not None and not missed.envelope.is_tombstone and missed.record.id != stored.record.id:
+        transaction.begin(DETACHED)
+        transaction.missed, transaction.expires_cookie = missed, False
+    _end(transaction, stored.record.id)
+
+
+def _end(transaction: Transaction, id: bytes) -> None:
+    try:
+        transaction.site.records.end(transaction.keys, id)
+    except StoreUnavailable as error:
+        transaction.note(error)
+        raise
+
+
+def _take_back_login(transaction: Transaction, stored: Stored, *, is_joined: bool) -> None:
+    """Undo a login that could not be checked. "Cannot ask" is not "no", so what was there before stays."""
+    ticket, before = transaction.issued, transaction.before_login
+    transaction.issued = None
+    try:
+        if is_joined and ticket is not None:
+            _leave(transaction, stored, token_hash(ticket.token))
+        elif before is not None:
+            _swap_back(transaction, stored, before)
+        else:
+            _drop_login(transaction, stored)
+    except (StoreError, Lost):
+        transaction.begin(DETACHED)  # nothing is sent, and the session ends when it has been idle for too long
+        transaction.expires_cookie = False
+
+
+def _leave(transaction: Transaction, stored: Stored, hashed: bytes) -> None:
+    """Take back a login that had joined another one's session, which stays that one's."""
+    site, now = transaction.site, transaction.site.now()
+    for fresh in site.records.newest(transaction.keys, stored, now):
+        envelope, end = lifetime.used(without_joined(fresh.envelope, hashed), site.limits, now)
+        if envelope.token_hash == NO_TOKEN and not envelope.siblings:
+            _end(transaction, stored.record.id)  # none of the logins could be checked
+        elif site.records.swap(transaction.keys, fresh, envelope, end) is None:
+            continue
+        transaction.begin(DETACHED)
+        return
+    raise site.records.conflict(stored)
+
+
+def _swap_back(transaction: Transaction, stored: Stored, before: Envelope) -> None:
+    """Go back to what was there before the login. If another login has joined it, only this one's token is dropped."""
+    site, now, token = transaction.site, transaction.site.now(), transaction.site.records.new_token()
+    for fresh in site.records.newest(transaction.keys, stored, now):
+        is_shared = bool(fresh.envelope.siblings)
+        envelope = fresh.envelope._replace(token_hash=NO_TOKEN)
+        if not is_shared:
+            envelope = taken_back(before, fresh.envelope.epoch, token_hash(token), now)
+        envelope, end = lifetime.used(envelope, site.limits, now)
+        swapped = site.records.swap(transaction.keys, fresh, envelope, end)
+        if swapped is None:
+            continue
+        transaction.begin(DETACHED)
+        if not is_shared:
+            transaction.stored, transaction.standing = swapped, STORED
+            transaction.changes = Changes(swapped.envelope.data)
+            transaction.issued = Ticket(swapped.record.id, token)
+            detail = "the login before could not be checked, and was taken back"
+            site.events.emit("session.renewed", session_id=swapped.record.id.hex(), detail=detail)
+        return
+    raise site.records.conflict(stored)
+
+
+# Staying alive (rules 1 and 14)
+
+
+def _keep_alive(transaction: Transaction, stored: Stored) -> None:
+    """Extend the life of a session that was only read.
+
+    If an old secret sealed it or its cookie, both are sealed again. A failure is an event: the visitor has the page.
+    """
+    record, envelope, is_stale, is_cut = stored
+    now = transaction.site.now()
+    try:
+        if is_stale or transaction.is_stale_ticket:
+            _replace(transaction, stored, is_upkeep=True)
+            return
+        if not is_cut and lifetime.is_settled(record.expires_at, envelope.idle, now):
+            return
+        _, end = lifetime.used(envelope, transaction.site.limits, now)
+        is_shorter = is_cut or lifetime.is_too_late(record.expires_at, end)
+        if not is_shorter and not lifetime.touch_is_worth_it(end, record.expires_at, envelope.granted_idle):
+            return
+        if record.expires_at <= now or _is_passive(transaction):
+            return
+        if is_shorter or SLIDING in envelope.extra:
+            _replace(transaction, stored, is_upkeep=True)
+        else:
+            transaction.site.records.touch(stored, end)
+    except (StoreError, SessionTooLarge) as error:
+        transaction.site.events.emit("store.unavailable", session_id=record.id.hex(), detail=f"touch: {error}")
+
+
+def _is_passive(transaction: Transaction) -> bool:
+    if transaction.keep_alive and not transaction.site.is_passive(transaction.request):
+        return False
+    return not transaction.is_active
+
+
+def _tell_overwritten(transaction: Transaction, stored: Stored, keys: tuple[str, ...]) -> None:
+    transaction.site.events.emit("session.overwritten", session_id=stored.record.id.hex(), keys=keys)
