@@ -272,7 +272,8 @@ def _join(transaction: Transaction, login: Login, other: Stored) -> bool:
 def _check_login(transaction: Transaction, login: Login) -> None:
     """Now that a login is stored, check that it still holds: the account may have been disabled or logged out."""
     is_joined, transaction.has_joined = transaction.has_joined, False
-    if login.check is None or transaction.stored is None:
+    stored = transaction.stored
+    if login.check is None or stored is None:
         return
     try:
         holds = bool(login.check())
@@ -280,10 +281,10 @@ def _check_login(transaction: Transaction, login: Login) -> None:
         if isinstance(error, StoreError):
             transaction.note(error)
         if transaction.stored is not None:
-            _take_back_login(transaction, transaction.stored, is_joined=is_joined)
+            _take_back_login(transaction, stored, is_joined=is_joined)
         raise
     if not holds and transaction.stored is not None:  # the check itself may have ended the session
-        _drop_login(transaction, transaction.stored)
+        _drop_login(transaction, stored)
 
 
 def _drop_login(transaction: Transaction, stored: Stored) -> None:
