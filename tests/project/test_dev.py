@@ -256,7 +256,7 @@ def bare_machine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-COMPILED = ["cookie", "envelope", "session", "values", "lifetime", "manager"]
+COMPILED = ["cookie", "envelope", "fixtures", "session", "values", "lifetime", "manager"]
 
 #: How the log shows the second run, on the compiled library.
 AGAIN = " ".join(
