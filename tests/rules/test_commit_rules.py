@@ -18,22 +18,6 @@ if TYPE_CHECKING:
 HOUR, DAY = 3600, 24 * 3600
 
 
-@pytest.fixture
-def site(clock: Clock) -> SessionSite:
-    return SessionSite(clock=clock)
-
-
-@pytest.fixture
-def browser(site: SessionSite) -> SiteBrowser:
-    """A browser that has a session with `n` = 1 in it, and has come back once."""
-    browser = site.browser()
-    browser.visit(lambda session: session.update(n=1))
-    browser.read()
-    site.store.taken()
-    site.events.clear()
-    return browser
-
-
 def log_in(name: str) -> Callable[..., Any]:
     def view(session: Session) -> None:
         session.username = name

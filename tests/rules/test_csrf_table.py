@@ -195,22 +195,6 @@ def clock() -> Clock:
     return Clock(ON_THE_HOUR)
 
 
-@pytest.fixture
-def site(clock: Clock) -> SessionSite:
-    return SessionSite(clock=clock)
-
-
-@pytest.fixture
-def browser(site: SessionSite) -> SiteBrowser:
-    """A browser that has an anonymous session, and has come back once."""
-    browser = site.browser()
-    browser.visit(lambda session: session.update(n=1))
-    browser.read()
-    site.store.taken()
-    site.events.clear()
-    return browser
-
-
 def test_page_with_a_form_stores_nothing(site: SessionSite) -> None:
     """No store call, no cookie; and caches learn that the page depends on one."""
     visit = site.browser().visit(lambda session: (session.csrf_token, session.is_new, session.id))

@@ -19,22 +19,6 @@ from tests.support.kit import SessionSite, SiteAnswer, SiteBrowser, View
 HOUR, DAY = 3600, 24 * 3600
 
 
-@pytest.fixture
-def site(clock: Clock) -> SessionSite:
-    return SessionSite(clock=clock)
-
-
-@pytest.fixture
-def browser(site: SessionSite) -> SiteBrowser:
-    """A browser that has a session with `n` = 1 in it, and has come back once."""
-    browser = site.browser()
-    browser.visit(lambda session: session.update(n=1))
-    browser.read()
-    site.store.taken()
-    site.events.clear()
-    return browser
-
-
 def ada(session: Session) -> None:
     session.login("ada", user_id="7")
 
