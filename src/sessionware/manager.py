@@ -190,11 +190,16 @@ class SessionManager:
         kept = None if keep is None else _record_id(keep)
         found = self._owned_by(user, user_id, username, every_version=True)
         owner_id = user_id if user is None else user.id
-        return sum(
-            self._end(stored.record.id, reason, username, owner_id)
+        now, limits = self._site.now(), self._site.limits
+        ended = [
+            stored
             for stored in found
-            if (before is None or stored.envelope.began_at < before) and stored.record.id != kept
-        )
+            if (before is None or stored.envelope.began_at < before)
+            and stored.record.id != kept
+            and self._end(stored.record.id, reason, username, owner_id)
+        ]
+        # One that is over by a limit that was shortened is ended too, but nobody was logged in there.
+        return sum(end_of(stored.record.expires_at, stored.envelope, limits) > now for stored in ended)
 
     def export(
         self, user: Account | None = None, *, user_id: str | None = None, username: str | None = None

@@ -1030,7 +1030,10 @@ class Visit:
         """Rules 10 and 11: the application raised, and nothing is saved."""
         if not self.has_answered:
             self.answers(failed=True)
-        # "In detail": "Changes made after the headers are dropped without an event if the body raises an error."
+        elif self.has_looked:
+            # "In detail": "Changes made after the headers that cannot be saved, or that are dropped because the body
+            # raises an error, are told by `session.write_discarded`."
+            self.gives_up()
         self.is_over = True
 
     def closes(self) -> None:

@@ -169,6 +169,18 @@ def test_end_all_leaves_alone_what_became_somebody_elses(
     assert len(manager.of(user_id="8")) == 1
 
 
+def test_end_all_counts_where_somebody_was_logged_in(manager: SessionManager, store: FaultyStore, clock: Clock) -> None:
+    """What is over by a limit that a deploy shortened is ended for good, but was no session any more."""
+    login(manager)
+    clock.tick(2 * HOUR)
+    login(manager)
+    shorter = SessionManager(SECRET, store, clock=clock, timeouts=Timeouts(idle=HOUR, lifetime=DAY))
+
+    assert len(shorter.of(user_id="7")) == 1
+    assert shorter.end_all(user_id="7") == 1
+    assert manager.of(user_id="7") == []
+
+
 def test_end_all_before_a_moment(manager: SessionManager, clock: Clock) -> None:
     """Logins that are older; one at that second stays."""
     login(manager)

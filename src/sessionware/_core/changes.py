@@ -36,17 +36,23 @@ Steps = tuple[Callable[["bytes | None"], "bytes | None"], ...]
 Change = bytes | None | Steps
 """What was done to a key: set to these bytes, whatever it held before; removed; or computed, by steps in order."""
 
+InHand = tuple[str, Any, "bytes | None"]
+"""A value that the application may still hold: its key, the value, and how it was last seen encoded."""
+
 
 class Changes:
     """The data as one request sees it, over the base that it loaded."""
 
-    __slots__ = ("_base", "_by_key", "_cleared", "_now", "_objects")
+    __slots__ = ("_base", "_by_key", "_cleared", "_former", "_now", "_objects", "_overwritten", "_unstorable")
 
     def __init__(self, base: Data) -> None:
         self._base = self._now = base
         self._by_key: dict[str, Change] = {}
         self._cleared = False
         self._objects: dict[str, Any] = {}
+        self._former: list[InHand] = []
+        self._overwritten: tuple[str, ...] = ()
+        self._unstorable: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._now)
@@ -70,6 +76,7 @@ class Changes:
     def set(self, key: str, value: object) -> None:
         """Set the key to this value. One that equals the base's, byte for byte, changes nothing."""
         self._put(key, _encode(key, value))
+        self._let_go(key)
         self._objects[key] = value
 
     def delete(self, key: str) -> None:
@@ -77,6 +84,7 @@ class Changes:
         if key not in self._now:
             raise KeyError(key)
         self._remove(key)
+        self._let_go(key)
 
     def modify(self, key: str, fn: Callable[[Any], Any], default: object = MISSING) -> Any:
         """Set the key to `fn(current value)`, computed again if the value has changed by the time this is saved.
@@ -97,6 +105,7 @@ class Changes:
         else:
             self._put(key, after)
         self._objects.pop(key, None)
+        self._let_go(key)
         return None if after is None else self.get(key)
 
     def clear(self) -> None:
@@ -105,15 +114,24 @@ class Changes:
         self._now = {}
         self._by_key = {}
         self._objects = {}
+        self._former = []
 
     def collect(self) -> bool:
-        """Notice changes inside the values that were handed out. Raises `TypeError`.
+        """Notice changes inside the values that were handed out. Raises `TypeError`, once it has noticed all others.
 
         True if the data differs from what was loaded, or if keys that others may add must be removed.
         """
+        self._unstorable, failure = (), None
         for key, value in list(self._objects.items()):  # a thread of the application may still be reading
             if type(value) not in IMMUTABLE:
-                self._notice(key)
+                try:
+                    self._notice(key)
+                except TypeError as error:
+                    self._unstorable, failure = (*self._unstorable, key), failure or error
+        if self._former:
+            self._notice_former()
+        if failure is not None:
+            raise failure
         return self._cleared or (self._now is not self._base and self._now != self._base)
 
     @property
@@ -125,7 +143,7 @@ class Changes:
     def changed_keys(self) -> tuple[str, ...]:
         """The names of the keys that were changed, for events."""
         lost = tuple(self._base) if self._cleared else ()
-        return tuple(dict.fromkeys((*self._by_key, *lost)))
+        return tuple(dict.fromkeys((*self._by_key, *lost, *self._unstorable)))
 
     def rebase(self, fresh: Data, *, is_joining: bool = False) -> tuple[Data, tuple[str, ...]]:
         """These changes applied to `fresh` data, and the keys where they replaced what another request wrote.
@@ -134,7 +152,7 @@ class Changes:
         `is_joining` another one's session, those that were loaded.
         """
         if fresh is self._base:
-            return self._now, ()
+            return self._now, self._overwritten
         data = dict(fresh)
         if self._cleared:
             for key in self._base if is_joining else fresh:
@@ -145,16 +163,54 @@ class Changes:
                 data.pop(key, None)
             else:
                 data[key] = after
-        return data, tuple(key for key in self._blind_keys(fresh) if self._overwrites(key, fresh, data))
+        blind = tuple(key for key in self._blind_keys(fresh) if self._overwrites(key, fresh, data))
+        return data, (*blind, *(key for key in self._overwritten if key not in blind))
 
     def settle(self, saved: Data) -> None:
-        """Continue from what was saved. Objects that were handed out stay in use, unless saving changed their value."""
+        """Continue from what was saved. Objects that were handed out stay in use, unless saving changed their value.
+
+        Those are still watched, because whoever holds one may go on changing it.
+        """
         if saved is not self._now:
             kept = {key: value for key, value in self._objects.items() if saved.get(key) == self._now.get(key)}
+            self._former += [each for each in self._handed_out() if each[0] not in kept]
             self._objects = kept
         self._base = self._now = saved
         self._by_key = {}
+        self._overwritten = ()
         self._cleared = False
+
+    def in_hand(self) -> list[InHand]:
+        """Values that the application may hold, for `watch`."""
+        return [*self._former, *self._handed_out()]
+
+    def watch(self, values: list[InHand]) -> None:
+        """Notice changes inside these values too, although the session does not show them."""
+        self._former = values
+
+    def _handed_out(self) -> list[InHand]:
+        return [
+            (key, value, self._now.get(key)) for key, value in self._objects.items() if type(value) not in IMMUTABLE
+        ]
+
+    def _notice_former(self) -> None:
+        """Write what was changed inside a former value over what another request has put in its place."""
+        for former in [*self._former]:
+            key, value, known = former
+            encoded = _encode(key, value)
+            if encoded == known:
+                continue
+            others = [each for each in self._former if each is not former]
+            self._former = others + [each for each in self._handed_out() if each[0] == key]
+            if self._now.get(key) != encoded:
+                self._overwritten = (*self._overwritten, key)
+            self._put(key, encoded)
+            self._objects[key] = value
+
+    def _let_go(self, key: str) -> None:
+        """The application has replaced or removed the key itself, so it means none of the former values."""
+        if self._former:
+            self._former = [each for each in self._former if each[0] != key]
 
     def _blind_keys(self, fresh: Data) -> list[str]:
         """Keys that were changed without regard to the value that is there now: set, deleted, cleared."""

@@ -14,7 +14,7 @@ from .changes import Changes
 from .envelope import SLIDING, Envelope, Stored, blank
 from .header import UNCHANGED
 from .login import NO_TOKEN, Login, emptied, taken_back, without_joined
-from .lookup import DETACHED, FOREIGN, NEW, STORED, UNLOADED
+from .lookup import DETACHED, FOREIGN, NEW, STORED, UNLOADED, Standing
 from .records import Lost
 from .tickets import CookieValue, Ticket, token_hash
 from .transaction import HEADERS_SENT, NO_DATA, OPEN, Transaction
@@ -30,7 +30,7 @@ def commit(transaction: Transaction) -> None:
     if not transaction.changes.collect() and transaction.header is UNCHANGED:
         return
     if transaction.standing in (DETACHED, FOREIGN):
-        transaction.discard(_why_left_out(transaction))
+        _drop(transaction, transaction.standing, _why_left_out(transaction))
         return
     login = transaction.header.login
     try:
@@ -40,6 +40,14 @@ def commit(transaction: Transaction) -> None:
         raise
     if login is not None:
         _check_login(transaction, login)
+
+
+def _drop(transaction: Transaction, standing: Standing, why: str) -> None:
+    """Drop what was done. Changes that are made later inside values in hand cannot be saved either, but are told."""
+    in_hand = transaction.changes.in_hand()
+    transaction.discard(why)
+    transaction.begin(standing)
+    transaction.changes.watch(in_hand)
 
 
 def _why_left_out(transaction: Transaction) -> str:
@@ -71,10 +79,13 @@ def close(transaction: Transaction, *, failed: bool) -> None:
         if transaction.phase is OPEN:
             # Nobody took the response, because the client hung up. What the application did counts all the same.
             finish(transaction, failed=failed)
-        elif not failed:
+        elif failed:
+            abandon(transaction, "the body failed")
+        else:
             commit(transaction)
     except Exception:
         logger.exception("Changes made to the session after the response's headers could not be saved")
+        abandon(transaction, "it could not be saved after the headers")
     transaction.shut()
 
 
@@ -225,8 +236,9 @@ def _lose(transaction: Transaction, found: Stored | None) -> None:
         _log_in_apart(transaction, login)
         return
     is_over = found is None or found.envelope.is_tombstone
-    transaction.discard("the session was ended meanwhile" if is_over else "the session's epoch moved meanwhile")
-    transaction.begin(DETACHED)
+    _drop(
+        transaction, DETACHED, "the session was ended meanwhile" if is_over else "the session's epoch moved meanwhile"
+    )
     if found is not None and found.envelope.is_tombstone and ticket is not None:
         transaction.ended_because = found.envelope.reason_for(token_hash(ticket.token))
 
@@ -384,8 +396,11 @@ def _keep_alive(transaction: Transaction, stored: Stored) -> None:
             _replace(transaction, stored, is_upkeep=True)
         else:
             transaction.site.records.touch(stored, end)
-    except (StoreError, SessionTooLarge) as error:
+    except StoreError as error:
         transaction.site.events.emit("store.unavailable", session_id=record.id.hex(), detail=f"touch: {error}")
+    except SessionTooLarge as error:
+        detail = f"it could not be sealed anew, and ends when its old secret does: {error}"
+        transaction.site.events.emit("session.write_discarded", session_id=record.id.hex(), detail=detail)
 
 
 def _is_passive(transaction: Transaction) -> bool:
