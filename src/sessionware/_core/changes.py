@@ -2,6 +2,9 @@
 
 Two requests that run at the same time both load the session. The one that saves second finds its base out of date.
 `Changes.rebase` applies what this request did, and only that, to whatever is stored now, so no write is lost.
+
+An error report shows the variables of every frame. Where a function of the application is called, and may fail, no
+frame here keeps a session's values in plain variables.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import NotStorable
+from .envelope import Envelope
 from .values import IMMUTABLE, Data, decode, encode
 
 
@@ -31,7 +35,28 @@ MISSING = Missing()
 REMOVED = Removed()
 
 
-Steps = tuple[Callable[["bytes | None"], "bytes | None"], ...]
+class Step:
+    """One step of a `modify`, from bytes to bytes, so that each run gets its own value to change as it likes."""
+
+    def __init__(self, key: str, fn: Callable[[Any], Any], default: object) -> None:
+        self._key = key
+        self._fn = fn
+        self._default = None if isinstance(default, Missing) else _encode(key, default)
+
+    def run(self, current: bytes | None) -> bytes | None:
+        """What the key holds after this step."""
+        before = self._default if current is None else current
+        if before is None:
+            return None
+        try:
+            after = self._fn(decode(before))
+        except BaseException:
+            current = before = None  # hidden from error reports
+            raise
+        return None if isinstance(after, Removed) else _encode(self._key, after)
+
+
+Steps = tuple[Step, ...]
 
 Change = bytes | None | Steps
 """What was done to a key: set to these bytes, whatever it held before; removed; or computed, by steps in order."""
@@ -92,10 +117,10 @@ class Changes:
         Without a default, a missing key is a `KeyError` now; one that another request removes meanwhile stays removed.
         """
         self._notice(key)
-        step = _step(key, fn, default)
+        step = Step(key, fn, default)
         if isinstance(default, Missing) and key not in self._now:
             raise KeyError(key)
-        after = step(self._now.get(key))
+        after = step.run(self._now.get(key))
         change = self._by_key.get(key, ())
         if isinstance(change, tuple) and (change or not self._cleared):
             self._see(key, after)
@@ -122,12 +147,11 @@ class Changes:
         True if the data differs from what was loaded, or if keys that others may add must be removed.
         """
         self._unstorable, failure = (), None
-        for key, value in list(self._objects.items()):  # a thread of the application may still be reading
-            if type(value) not in IMMUTABLE:
-                try:
-                    self._notice(key)
-                except TypeError as error:
-                    self._unstorable, failure = (*self._unstorable, key), failure or error
+        for key in list(self._objects):  # a thread of the application may still be reading
+            try:
+                self._notice(key)
+            except TypeError as error:
+                self._unstorable, failure = (*self._unstorable, key), failure or error
         if self._former:
             self._notice_former()
         if failure is not None:
@@ -145,24 +169,28 @@ class Changes:
         lost = tuple(self._base) if self._cleared else ()
         return tuple(dict.fromkeys((*self._by_key, *lost, *self._unstorable)))
 
-    def rebase(self, fresh: Data, *, is_joining: bool = False) -> tuple[Data, tuple[str, ...]]:
-        """These changes applied to `fresh` data, and the keys where they replaced what another request wrote.
+    def rebase(self, fresh: Envelope, *, is_joining: bool = False) -> tuple[Envelope, tuple[str, ...]]:
+        """The `fresh` envelope with these changes, and the keys where they replaced what another request wrote.
 
-        Functions given to `modify` run again if the data is not the base. `clear` removes every key or, if a login
+        Functions given to `modify` run again if its data is not the base. `clear` removes every key or, if a login
         `is_joining` another one's session, those that were loaded.
         """
-        if fresh is self._base:
-            return self._now, self._overwritten
+        if fresh.data is self._base:
+            return fresh.with_data(self._now), self._overwritten
+        data, overwritten = self._rebased(fresh.data, is_joining=is_joining)
+        return fresh.with_data(data), overwritten
+
+    def _rebased(self, fresh: Data, *, is_joining: bool) -> tuple[Data, tuple[str, ...]]:
         data = dict(fresh)
         if self._cleared:
             for key in self._base if is_joining else fresh:
                 data.pop(key, None)
-        for key, change in self._by_key.items():
-            after = _run(change, data.get(key)) if isinstance(change, tuple) else change
-            if after is None:
-                data.pop(key, None)
-            else:
-                data[key] = after
+        try:
+            for key, change in self._by_key.items():
+                _put_into(data, key, _run(change, data.get(key)) if isinstance(change, tuple) else change)
+        except BaseException:  # from a function of the application
+            fresh = data = {}  # hidden from error reports
+            raise
         blind = tuple(key for key in self._blind_keys(fresh) if self._overwrites(key, fresh, data))
         return data, (*blind, *(key for key in self._overwritten if key not in blind))
 
@@ -180,13 +208,9 @@ class Changes:
         self._overwritten = ()
         self._cleared = False
 
-    def in_hand(self) -> list[InHand]:
-        """Values that the application may hold, for `watch`."""
-        return [*self._former, *self._handed_out()]
-
-    def watch(self, values: list[InHand]) -> None:
-        """Notice changes inside these values too, although the session does not show them."""
-        self._former = values
+    def watch(self, dropped: Changes) -> None:
+        """Notice changes inside the values of those that were dropped, although the session does not show them."""
+        self._former = [*dropped._former, *dropped._handed_out()]
 
     def _handed_out(self) -> list[InHand]:
         return [
@@ -221,9 +245,8 @@ class Changes:
         return fresh.get(key) not in (self._base.get(key), data.get(key))
 
     def _notice(self, key: str) -> None:
-        value = self._objects.get(key)
-        if type(value) not in IMMUTABLE:
-            encoded = _encode(key, value)
+        if type(self._objects.get(key)) not in IMMUTABLE:
+            encoded = _encode(key, self._objects[key])
             if encoded != self._now.get(key):
                 self._put(key, encoded)
 
@@ -246,34 +269,29 @@ class Changes:
         """Show the value from now on. The base is copied at the first change, because most requests make none."""
         if self._now is self._base:
             self._now = dict(self._base)
-        if encoded is None:
-            self._now.pop(key, None)
-        else:
-            self._now[key] = encoded
+        _put_into(self._now, key, encoded)
 
 
 def _encode(key: str, value: object) -> bytes:
     try:
         return encode(value)
     except NotStorable as error:
+        value = None  # hidden from error reports
         raise TypeError(f"session[{key!r}] cannot hold {error}. Store plain data instead, such as a dict.") from None
 
 
 def _run(steps: Steps, current: bytes | None) -> bytes | None:
-    for step in steps:
-        current = step(current)
+    try:
+        for step in steps:
+            current = step.run(current)
+    except BaseException:
+        current = None  # hidden from error reports
+        raise
     return current
 
 
-def _step(key: str, fn: Callable[[Any], Any], default: object) -> Callable[[bytes | None], bytes | None]:
-    """One step of a `modify`, from bytes to bytes, so that each run gets its own value to change as it likes."""
-    fallback = None if isinstance(default, Missing) else _encode(key, default)
-
-    def run(current: bytes | None) -> bytes | None:
-        before = fallback if current is None else current
-        if before is None:
-            return None
-        after = fn(decode(before))
-        return None if isinstance(after, Removed) else _encode(key, after)
-
-    return run
+def _put_into(data: Data, key: str, encoded: bytes | None) -> None:
+    if encoded is None:
+        data.pop(key, None)
+    else:
+        data[key] = encoded

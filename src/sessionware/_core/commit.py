@@ -16,7 +16,7 @@ from .header import UNCHANGED
 from .login import NO_TOKEN, Login, emptied, taken_back, without_joined
 from .lookup import DETACHED, FOREIGN, NEW, STORED, UNLOADED, Standing
 from .records import Lost
-from .tickets import CookieValue, Ticket, token_hash
+from .tickets import CookieValue, Ticket, Token, token_hash
 from .transaction import HEADERS_SENT, NO_DATA, OPEN, Transaction
 from .values import Data
 
@@ -44,10 +44,10 @@ def commit(transaction: Transaction) -> None:
 
 def _drop(transaction: Transaction, standing: Standing, why: str) -> None:
     """Drop what was done. Changes that are made later inside values in hand cannot be saved either, but are told."""
-    in_hand = transaction.changes.in_hand()
+    dropped = transaction.changes
     transaction.discard(why)
     transaction.begin(standing)
-    transaction.changes.watch(in_hand)
+    transaction.changes.watch(dropped)
 
 
 def _why_left_out(transaction: Transaction) -> str:
@@ -112,9 +112,9 @@ def _save(transaction: Transaction) -> None:
 
 def _create(transaction: Transaction) -> None:
     site, now, token = transaction.site, transaction.site.now(), transaction.site.records.new_token()
-    data, _ = transaction.changes.rebase(_inherited(transaction))
     limits = site.limits
-    envelope = blank(now, token_hash(token), limits.anonymous, limits.anonymous_lifetime, data)
+    blank_ = blank(now, token_hash(token.secret), limits.anonymous, limits.anonymous_lifetime, _inherited(transaction))
+    envelope, _ = transaction.changes.rebase(blank_)
     envelope = transaction.header.apply(envelope, now, token, limits, is_new=True)
     envelope, end = lifetime.used(envelope, limits, now)
     if lifetime.is_capped(envelope):
@@ -150,7 +150,7 @@ def _replace(transaction: Transaction, stored: Stored, *, is_upkeep: bool = Fals
         _saved(transaction, swapped, token)
 
 
-def _swap(transaction: Transaction, stored: Stored, token: bytes | None, *, is_upkeep: bool) -> Stored:
+def _swap(transaction: Transaction, stored: Stored, token: Token | None, *, is_upkeep: bool) -> Stored:
     """Apply the changes to what is stored now, until nobody else gets in between (rule 2). Raises `Lost`.
 
     `is_upkeep` says that there are none: the session is only kept alive, or sealed anew.
@@ -165,8 +165,9 @@ def _swap(transaction: Transaction, stored: Stored, token: bytes | None, *, is_u
         is_cut = fresh.is_cut or (fresh is not stored and lifetime.is_cut(granted, fresh.envelope, site.limits))
         if is_cut and lifetime.end_of(granted, fresh.envelope, site.limits) <= now:
             raise Lost(None)
-        data, overwritten = transaction.changes.rebase(NO_DATA if transaction.drops_base else fresh.envelope.data)
-        envelope, end = fresh.envelope.with_data(data), granted
+        before = fresh.envelope.with_data(NO_DATA) if transaction.drops_base else fresh.envelope
+        envelope, overwritten = transaction.changes.rebase(before)
+        end = granted
         if header is not UNCHANGED:
             envelope = header.apply(envelope, now, token, site.limits, is_new=transaction.begins)
         if not is_passive and transaction.is_confirmed and SLIDING not in envelope.extra:
@@ -207,11 +208,11 @@ def _prolonged(transaction: Transaction, envelope: Envelope, granted: int, now: 
     return envelope, end if slides else min(end, granted), slides
 
 
-def _saved(transaction: Transaction, stored: Stored, token: bytes | None, detail: str = "") -> None:
+def _saved(transaction: Transaction, stored: Stored, token: Token | None, detail: str = "") -> None:
     login, handle = transaction.header.login, stored.record.id.hex()
     if token is not None:
         # Rule 6: a token that was written is always sent, whatever happens to the rest of the request.
-        transaction.issued = Ticket(stored.record.id, token)
+        transaction.issued = Ticket(stored.record.id, token.secret)
     elif transaction.header.remember is not None or transaction.is_stale_ticket:
         # Sent again: the record had this token until this very moment.
         transaction.issued = transaction.issued or transaction.ticket
@@ -264,8 +265,8 @@ def _join(transaction: Transaction, login: Login, other: Stored) -> bool:
             transaction.missed = fresh
             if not transaction.may_join(login, fresh):
                 return False
-            data, overwritten = transaction.changes.rebase(fresh.envelope.data, is_joining=True)
-            envelope = fresh.envelope.with_data(data).with_sibling(token_hash(token))
+            envelope, overwritten = transaction.changes.rebase(fresh.envelope, is_joining=True)
+            envelope = envelope.with_sibling(token_hash(token.secret))
             envelope = wishes.apply(envelope, now, None, site.limits)
             envelope, end = lifetime.used(envelope, site.limits, now)
             swapped = site.records.swap(transaction.keys, fresh, envelope, end)
@@ -354,7 +355,7 @@ def _swap_back(transaction: Transaction, stored: Stored, before: Envelope) -> No
         is_shared = bool(fresh.envelope.siblings)
         envelope = fresh.envelope._replace(token_hash=NO_TOKEN)
         if not is_shared:
-            envelope = taken_back(before, fresh.envelope.epoch, token_hash(token), now)
+            envelope = taken_back(before, fresh.envelope.epoch, token_hash(token.secret), now)
         envelope, end = lifetime.used(envelope, site.limits, now)
         swapped = site.records.swap(transaction.keys, fresh, envelope, end)
         if swapped is None:
@@ -363,7 +364,7 @@ def _swap_back(transaction: Transaction, stored: Stored, before: Envelope) -> No
         if not is_shared:
             transaction.stored, transaction.standing = swapped, STORED
             transaction.changes = Changes(swapped.envelope.data)
-            transaction.issued = Ticket(swapped.record.id, token)
+            transaction.issued = Ticket(swapped.record.id, token.secret)
             detail = "the login before could not be checked, and was taken back"
             site.events.emit("session.renewed", session_id=swapped.record.id.hex(), detail=detail)
         return

@@ -72,6 +72,10 @@ class Envelope(NamedTuple):
     """
     data: Data
 
+    def __repr__(self) -> str:
+        """Without any value, because an error report shows the variables of every frame."""
+        return f"Envelope({', '.join(self.data)})"
+
     @property
     def began_at(self) -> int:
         """When somebody logged in, or, if nobody did, when it was created."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .envelope import Envelope, lasting
 from .lifetime import Limits, limits_for, remembered_until
 from .login import Login
-from .tickets import token_hash
+from .tickets import Token, token_hash
 
 
 class Remember(NamedTuple):
@@ -53,14 +53,14 @@ class HeaderChanges(NamedTuple):
         return tuple(name for name, is_asked in asked if is_asked)
 
     def apply(
-        self, envelope: Envelope, now: int, token: bytes | None, limits: Limits, *, is_new: bool = False
+        self, envelope: Envelope, now: int, token: Token | None, limits: Limits, *, is_new: bool = False
     ) -> Envelope:
         """The envelope with these changes, and with the new token if there is one.
 
         `is_new` says that the session, or its login, is of this request.
         """
         if token is not None and self.needs_token:
-            envelope = self._with_token(envelope, now, token_hash(token))
+            envelope = self._with_token(envelope, now, token_hash(token.secret))
         if self.login is not None:
             envelope = _logged_in(envelope, self.login, now, limits)
         if self.remember is not None:

@@ -20,7 +20,7 @@ from ..stores.base import Record, Store
 from ..usernames import username_key
 from . import lifetime
 from .envelope import NO_EXTRA, Envelope, Stored, Unreadable, open_record, seal_envelope, tombstone
-from .tickets import ID_BYTES, TOKEN_BYTES
+from .tickets import ID_BYTES, TOKEN_BYTES, Token
 from .values import Data
 
 MAX_BYTES = 256 * 1024
@@ -91,9 +91,9 @@ class Records:
         """A random record id, 128 bits as ASVS 5.0 7.2.3 asks."""
         return self._chance.random_bytes(ID_BYTES)
 
-    def new_token(self) -> bytes:
-        """A random token, 128 bits."""
-        return self._chance.random_bytes(TOKEN_BYTES)
+    def new_token(self) -> Token:
+        """A random token."""
+        return Token(self._chance.random_bytes(TOKEN_BYTES))
 
     def load(self, keys: Keys, id: bytes, now: int) -> Stored | None:
         """The record, opened; None if it is gone, expired or, with an event, unreadable. Raises `StoreUnavailable`."""
@@ -251,7 +251,7 @@ class Records:
         if envelope.is_tombstone:
             return
         if size > self._max_bytes:
-            _check_size(envelope.data, self._max_bytes)
+            _check_size(_size_of(envelope.data), self._max_bytes)
         if size > self._max_bytes + HEADER_BYTES or _size_of(envelope.extra) > EXTRA_BYTES:
             raise SessionTooLarge("The session's header, such as the username, is too large.")
 
@@ -297,9 +297,8 @@ def prune_all(store: Store, now: int) -> int:
     return total
 
 
-def _check_size(data: Data, most: int) -> None:
+def _check_size(size: int, most: int) -> None:
     """Raise `SessionTooLarge` for too much data. The header does not count, so that a full session can log in."""
-    size = _size_of(data)
     if size > most:
         raise SessionTooLarge(
             f"The session's data take {size} bytes, more than max_bytes={most}. Keep large data in the application's "

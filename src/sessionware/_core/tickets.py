@@ -32,6 +32,16 @@ _FROM_STANDARD_BASE64 = bytes.maketrans(b"+/", b"-_")
 _TO_STANDARD_BASE64 = bytes.maketrans(b"-_+/=", b"+/!!!")
 
 
+class Token(NamedTuple):
+    """What proves the right to a record: 128 random bits, new at each login."""
+
+    secret: bytes
+
+    def __repr__(self) -> str:
+        """Without the bits, because an error report shows the variables of every frame."""
+        return "Token()"
+
+
 class Ticket(NamedTuple):
     """A record's id and its token; `is_stale` says that an old secret sealed it.
 
@@ -44,11 +54,19 @@ class Ticket(NamedTuple):
     is_stale: bool = False
     rivals: tuple[Ticket, ...] = ()
 
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"Ticket({self.id.hex()})"
+
 
 class CookieValue(NamedTuple):
     """A request of which only the value of its cookie is known, if it had one."""
 
     value: str | None
+
+    def __repr__(self) -> str:
+        """Without the value."""
+        return "CookieValue()"
 
 
 class CookieConflict(Exception):
