@@ -109,7 +109,7 @@ MAX_FILE_LINES = 400
 #: How long some may get, and why.
 LONGER_FILES = {
     "_core.commit": (420, "the rules of commit, read as one"),
-    "testing.scenarios": (950, "data: a list of scenarios"),
+    "testing.scenarios": (1050, "data: a list of scenarios"),
 }
 
 MODULES = {

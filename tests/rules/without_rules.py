@@ -6,11 +6,11 @@ Each is a context in which the interleaving checker can run (`sessionware.testin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from sessionware import StoreUnavailable
+from sessionware import NotLoggedIn, StoreUnavailable
 from sessionware._core import commit, csrf, lookup, response, transaction
 from sessionware._core.envelope import Envelope, Stored
 from sessionware._core.header import UNCHANGED, HeaderChanges
@@ -19,9 +19,10 @@ from sessionware._core.lookup import Found, Site, Standing
 from sessionware._core.origins import Origins
 from sessionware._core.records import Lost, Records
 from sessionware._core.response import Response
-from sessionware._core.transaction import Transaction
+from sessionware._core.transaction import HEADERS_SENT, Transaction
 from sessionware._core.values import Data
 from sessionware._seals import Keys
+from sessionware.auth import Auth
 from sessionware.stores.base import Record
 from sessionware.testing.interleaving.world import Tables
 
@@ -270,6 +271,46 @@ def first_byte_first() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def late_loss_is_silent() -> Iterator[None]:
+    abandon = commit.abandon
+
+    def silent(transaction: Transaction, why: str) -> None:
+        if transaction.phase is not HEADERS_SENT:
+            abandon(transaction, why)
+
+    with patch.object(commit, "abandon", silent):
+        yield
+
+
+@contextmanager
+def whoever_is_there_is_ended() -> Iterator[None]:
+    end = Records.end
+
+    def any_owner(self: Records, keys: Keys, id: bytes, *, owners: Any = None, **options: Any) -> bool:
+        return end(self, keys, id, **options)
+
+    with patch.object(Records, "end", any_owner):
+        yield
+
+
+@contextmanager
+def late_everywhere_is_here() -> Iterator[None]:
+    """A logout everywhere that does not know whose session it is ends this one, and says that all is well."""
+    logout = Auth.logout
+
+    def quiet(self: Auth, request: Any, *, everywhere: bool = False) -> None:
+        with suppress(NotLoggedIn):
+            logout(self, request, everywhere=everywhere)
+
+    with patch.object(Auth, "logout", quiet):
+        yield
+
+
+def lost_remember_is_not_told() -> AbstractContextManager[object]:
+    return patch.object(HeaderChanges, "names", property(lambda self: ()))
+
+
 def late_changes_are_lost() -> AbstractContextManager[object]:
     return patch.object(Response, "close", lambda self, *, failed: self.shut())
 
@@ -310,6 +351,10 @@ MISSING = (
     Without(3, "saves what has expired", an_expired_base_is_saved, "write and read, and the session expires"),
     Without(4, "writes who and until when from its own copy", _trying_again_with(_stale_header), "remember and write"),
     Without(5, "looks at no epoch", _trying_again_with(_any_epoch), "login as somebody else, and write"),
+    Without(
+        5, "ends whoever is logged in there by now", whoever_is_there_is_ended, "all of ann's ended, and login as bob"
+    ),
+    Without(5, "remember() is dropped in silence", lost_remember_is_not_told, "remember and renew the token"),
     Without(6, "a login keeps the token", login_keeps_token, "login and write"),
     Without(6, "a login that loses gives up", losing_login_gives_up, "login and login (double click)"),
     Without(6, "no second look at the account", nobody_checks_the_login, "account disabled, and login"),
@@ -334,9 +379,16 @@ MISSING = (
         visitors_forms_end_with_the_login,
         "login and login, by a form of a visitor without a session",
     ),
+    Without(7, "a late logout everywhere ends one", late_everywhere_is_here, "renew the token, and end all"),
     Without(8, "the id in the cookie is used again", ids_are_adopted, "writers with a cookie long gone"),
     Without(9, "saved after the first byte", first_byte_first, "write, then read"),
     Without(10, "what comes after the headers is lost", late_changes_are_lost, "late write and write"),
+    Without(
+        10,
+        "what cannot be saved after the headers is dropped in silence",
+        late_loss_is_silent,
+        "late write and write, and the store fails once",
+    ),
     Without(11, "errors save", errors_save, "failed request and write"),
     Without(12, "a store that fails counts as empty", outage_is_empty, "writer and reader, and the store fails once"),
     Without(13, "other origins have the session", everybody_is_at_home, "another origin writes, and write"),

@@ -113,8 +113,8 @@ def _save(transaction: Transaction) -> None:
 def _create(transaction: Transaction) -> None:
     site, now, token = transaction.site, transaction.site.now(), transaction.site.records.new_token()
     limits = site.limits
-    blank_ = blank(now, token_hash(token.secret), limits.anonymous, limits.anonymous_lifetime, _inherited(transaction))
-    envelope, _ = transaction.changes.rebase(blank_)
+    base = blank(now, token_hash(token.secret), limits.anonymous, limits.anonymous_lifetime, _inherited(transaction))
+    envelope, _ = transaction.changes.rebase(base)
     envelope = transaction.header.apply(envelope, now, token, limits, is_new=True)
     envelope, end = lifetime.used(envelope, limits, now)
     if lifetime.is_capped(envelope):
@@ -165,9 +165,8 @@ def _swap(transaction: Transaction, stored: Stored, token: Token | None, *, is_u
         is_cut = fresh.is_cut or (fresh is not stored and lifetime.is_cut(granted, fresh.envelope, site.limits))
         if is_cut and lifetime.end_of(granted, fresh.envelope, site.limits) <= now:
             raise Lost(None)
-        before = fresh.envelope.with_data(NO_DATA) if transaction.drops_base else fresh.envelope
-        envelope, overwritten = transaction.changes.rebase(before)
-        end = granted
+        base = fresh.envelope.with_data(NO_DATA) if transaction.drops_base else fresh.envelope
+        (envelope, overwritten), end = transaction.changes.rebase(base), granted
         if header is not UNCHANGED:
             envelope = header.apply(envelope, now, token, site.limits, is_new=transaction.begins)
         if not is_passive and transaction.is_confirmed and SLIDING not in envelope.extra:

@@ -98,6 +98,16 @@ def commits_login_and_fails(environ: dict[str, Any]) -> None:
     session.commit()
 
 
+def ends_all_of_anns(environ: dict[str, Any]) -> int:
+    return get_session(environ).manager.end_all(user_id="ann")
+
+
+def logs_in_for_weeks(session: Session) -> None:
+    session.login("ann")
+    session.commit()
+    session.remember(20 * DAY)
+
+
 def opens_accounts(environ: dict[str, Any]) -> None:
     for name in ("ann", "bob"):
         users_of(environ).put(User(id=name, key=name, username=name, password_hash=None))
@@ -111,6 +121,7 @@ PASSIVE = {"HTTP_X_SESSION_PASSIVE": "1"}
 REMEMBER = request("remember", lambda session: session.remember(20 * DAY))
 CLEAR = request("clear", Session.clear)
 LOG_OUT_EVERYWHERE = Request("end all", lambda environ: auth_of(environ).logout(environ, everywhere=True))
+END_ALL_OF_ANN = Request("end all of ann's", lambda environ: ends_all_of_anns(environ), has_own_browser=True)
 DISABLE = Request("disable", lambda environ: users_of(environ).set_active("ann", False), has_own_browser=True)
 FAIL = request("fail", lambda session: session.update(f=1), status="500 Internal Server Error")
 
@@ -369,6 +380,29 @@ def remembered(end: Ending) -> bool:
     return [stored.envelope.idle for stored in end.sessions] == [None] and end.is_done("remember")
 
 
+def remembered_or_told(end: Ending) -> bool:
+    is_remembered = [stored.envelope.idle for stored in end.sessions] == [None]
+    return is_remembered == end.is_done("remember")
+
+
+def in_three_weeks(end: Ending) -> bool:
+    return end.now.username == "ann" and [stored.record.expires_at for stored in end.sessions] == [
+        end.began_at + 20 * DAY
+    ]
+
+
+def ended_everywhere_or_refused(end: Ending) -> bool:
+    """This session is over in any case, and all others unless it was refused."""
+    is_here = end.now.username or end.seen_by("renew").username
+    return not is_here and (end.reply("end all").status != 200 or nobody(end))
+
+
+def late_write_is_kept_or_told(end: Ending) -> bool:
+    """An answer that was lost may hide that it was saved."""
+    is_reached = end.reply("late").status == 200
+    return not is_reached or end.now.data.get("late") == 1 or end.told("late", "session.write_discarded")
+
+
 def touched(end: Ending) -> bool:
     return end.now.data == {"n": 1}
 
@@ -554,6 +588,22 @@ SCENARIOS: tuple[Scenario, ...] = (
         nothing_outlives_end_all,
         before=IN_TWO_PLACES,
     ),
+    _two(
+        "renew the token, and end all",
+        "This session is over, and so are the others, unless the request came too late for that, and says so.",
+        RENEW_TOKEN,
+        LOG_OUT_EVERYWHERE,
+        ended_everywhere_or_refused,
+        before=IN_TWO_PLACES,
+    ),
+    _two(
+        "all of ann's ended, and login as bob",
+        "His login holds, though it was saved in what was hers when they were looked for.",
+        END_ALL_OF_ANN,
+        logs_in(who="bob"),
+        lambda end: end.now.username == "bob",
+        before=LOGGED_IN,
+    ),
     # Logging in
     _two(
         "login and write",
@@ -694,6 +744,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         lambda end: nobody(end),
         before=LOGGED_IN,
     ),
+    _two(
+        "login, saved by hand and then remembered, and read",
+        "It lasts as long as it was remembered for.",
+        request("login", logs_in_for_weeks),
+        READ,
+        in_three_weeks,
+        before=ACCOUNTS,
+    ),
     # Staying alive
     _two(
         "remember and write",
@@ -701,6 +759,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         REMEMBER,
         writes(),
         lambda end: remembered(end) and kept_or_told(end),
+        before=LOGGED_IN,
+    ),
+    _two(
+        "remember and renew the token",
+        "The session is remembered, or it is reported that it is not.",
+        REMEMBER,
+        RENEW_TOKEN,
+        remembered_or_told,
         before=LOGGED_IN,
     ),
     _two("touch and write", "Both hold.", LOOK, writes(), kept_or_told, wait=2 * HOUR),
@@ -841,6 +907,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         writes(),
         lambda end: end.came_after("write", "logout") or acknowledged_logout(end),
         before=LOGGED_IN,
+        failures=1,
+    ),
+    _two(
+        "late write and write, and the store fails once",
+        "What a streamed body writes after its first byte is there, or reported as dropped.",
+        request("late", lambda session: session.get("n"), late=lambda environ: get_session(environ).update(late=1)),
+        writes(),
+        late_write_is_kept_or_told,
         failures=1,
     ),
     _two(
