@@ -92,6 +92,10 @@ class Events:
         self._hook = on_event
         self._clock = clock
 
+    def are_heard(self, name: EventName) -> bool:
+        """Whether anybody would learn of an event of this name."""
+        return self._hook is not None or _logger.isEnabledFor(_level(name))
+
     def emit(
         self,
         name: EventName,
@@ -104,16 +108,19 @@ class Events:
         detail: str = "",
     ) -> None:
         """Report that `name` happened. Never raises: a hook that fails is logged, because events change no results."""
-        level = logging.WARNING if name in WARNINGS else logging.INFO
-        if self._hook is None and not _logger.isEnabledFor(level):
+        if not self.are_heard(name):
             return
         event = Event(name, int(self._clock()), session_id, keys, user_id, account, client_address, detail)
-        _logger.log(level, "%s", _line(event))
+        _logger.log(_level(name), "%s", _line(event))
         if self._hook is not None:
             try:
                 self._hook(event)
             except Exception:
                 _logger.exception("on_event failed for %r", name)
+
+
+def _level(name: EventName) -> int:
+    return logging.WARNING if name in WARNINGS else logging.INFO
 
 
 def _line(event: Event) -> str:

@@ -100,7 +100,6 @@ class SessionManager:
         check_functions(on_event=on_event, client_address=client_address, clock=clock, passive=passive)
         keyring = secret if isinstance(secret, Keyring) else Keyring(secret)
         events = Events(on_event, clock)
-        self._client_address = client_address
         self._timeouts = timeouts
         self._site = Site(
             keys=derive_keys(
@@ -121,6 +120,7 @@ class SessionManager:
                 cookie_names=names_of(cookie),
             ),
             clock=clock,
+            client_address=client_address,
             passive=passive,
             manager=self,
         )
@@ -278,15 +278,15 @@ class SessionManager:
         if not isinstance(environ, (dict, type(None))) or not isinstance(cookie, (str, type(None))):
             raise TypeError("open() takes a WSGI environ, which is a dict, or cookie=…, which is text")
         if environ is None:
-            request = CookieValue(cookie)
-            return Opened(self._begin(request), request, is_under_way=False)
+            sent = CookieValue(cookie)
+            return Opened(self._begin(sent), sent, is_under_way=False)
         present = environ.get(environ_key)
         if isinstance(present, Session) and is_under_way(present):
-            if present.manager is not self:
-                self._warn_of_second(environ_key)
-            return Opened(present, environ, is_under_way=True)
-        session = environ[environ_key] = self._begin(environ)
-        return Opened(session, environ, is_under_way=False)
+            self._warn_of_second(present, environ_key)
+            return Opened(present, present._transaction.request, is_under_way=True)
+        request = environ.copy()  # as it is now, whatever the application does to it
+        session = environ[environ_key] = self._begin(request)
+        return Opened(session, request, is_under_way=False)
 
     def login_cookie(
         self, user: Account | str, *, https: bool = False, data: Mapping[str, Any] | None = None
@@ -304,7 +304,7 @@ class SessionManager:
             TypeError: A value cannot be stored.
         """
         environ: Environ = {"wsgi.url_scheme": "https" if https else "http"}
-        session = self._begin(environ)
+        session = self._begin(CookieValue(None))  # there is no request that anybody could have sent
         if isinstance(user, str):
             session.login(user)
         else:
@@ -340,12 +340,9 @@ class SessionManager:
     def _begin(self, request: Environ | CookieValue) -> Session:
         return Session(Transaction(self._site, request))
 
-    def _warn_of_second(self, environ_key: str) -> None:
-        self._site.warnings.once(
-            "twice",
-            f"The application is wrapped in SessionMiddleware twice under {environ_key!r}; the inner one does "
-            "nothing. Remove one, or give it another environ_key and Cookie(name=...) for a second, separate session.",
-        )
+    def _warn_of_second(self, session: Session, environ_key: str) -> None:
+        if session.manager is not self:  # else a part of the request is dispatched by itself, with the same sessions
+            self._site.warnings.warn_of_second(environ_key)
 
     def _owned_by(
         self, user: Account | None, user_id: str | None, username: str | None, *, every_version: bool = False

@@ -114,9 +114,9 @@ class SessionMiddleware:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
         if self._environ_key in environ and is_under_way(environ[self._environ_key]):
-            self._manager._warn_of_second(self._environ_key)
+            self._manager._warn_of_second(environ[self._environ_key], self._environ_key)
             return self._app(environ, start_response)
-        transaction = Transaction(self._site, environ)
+        transaction = Transaction(self._site, environ.copy())  # as it is now, whatever the application does to it
         environ[self._environ_key] = Session(transaction)
         response = Response(transaction, start_response)
         wrapper = environ.get("wsgi.file_wrapper")
@@ -128,7 +128,7 @@ class SessionMiddleware:
                 response.shut()
                 raise
             body = ()
-        return response.deliver(body, as_it_is=type(body) in _WHOLE or _is_file(body, environ, files))
+        return response.deliver(body, as_it_is=type(body) in _WHOLE or _is_file(body, wrapper, files))
 
 
 def paste_filter(app: WSGIApplication, global_conf: Mapping[str, str], **settings: str) -> SessionMiddleware:
@@ -157,7 +157,6 @@ def _watched_files(environ: Environ, wrapper: Callable[..., object]) -> list[obj
     return made
 
 
-def _is_file(body: object, environ: Environ, made: list[object]) -> bool:
+def _is_file(body: object, wrapper: object, made: list[object]) -> bool:
     """Whether the server's own `wsgi.file_wrapper` made this body."""
-    wrapper = environ.get("wsgi.file_wrapper")
     return (isinstance(wrapper, type) and isinstance(body, wrapper)) or any(body is each for each in made)

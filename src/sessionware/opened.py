@@ -57,7 +57,10 @@ class Opened:
 
         If only a cookie's value was opened, there is no `Set-Cookie` among them: sending `cookie` is up to you.
         """
-        if self._is_under_way or not self._transaction.accessed:
+        if self._is_under_way:
+            return headers
+        if not self._transaction.accessed:
+            self._transaction.site.warnings.check_headers(headers)
             return headers
         return with_session(headers, self._transaction, self._request)
 

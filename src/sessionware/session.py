@@ -370,8 +370,11 @@ def get_session(request: Request, environ_key: str = ENVIRON_KEY) -> Session:
 
 
 def is_under_way(value: object) -> bool:
-    """Whether this is a session whose request is not over yet. An environ may be served twice."""
-    return isinstance(value, Session) and value._transaction.phase is not CLOSED
+    """Whether this is the session of a request that the application is working on.
+
+    A layer outside may serve an environ again, even before it closes the body of the first response, if it ever does.
+    """
+    return isinstance(value, Session) and not (value._transaction.is_paused or value._transaction.phase is CLOSED)
 
 
 def get_environ(request: Request, environ_key: str = ENVIRON_KEY) -> Environ:

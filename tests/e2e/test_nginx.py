@@ -6,15 +6,17 @@ docs/deployment.md gives the advice that follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 import dev
-from sessionware import Cookie
+from sessionware import Cookie, MemoryStore, SessionMiddleware, get_session
+from tests.support.fixed import SECRET
 from tests.support.tls import (
     Certificate,
     Probe,
@@ -24,6 +26,7 @@ from tests.support.tls import (
     fetch,
     make_certificate,
     nginx,
+    serve,
     serve_by_gunicorn,
     serve_by_waitress,
 )
@@ -247,3 +250,105 @@ def test_chromium_posts_forms_over_http_only_if_the_host_is_handed_on(
     tab.visit(site)
     assert tab.press("login")["username"] == expected
     assert ("session.cross_origin" in probe.told) is (expected is None)
+
+
+# ---- a cache that everybody shares ---------------------------------------------------------------------------------
+
+CACHE = ("proxy_cache pages", "proxy_cache_valid any 1m", "add_header X-Cache $upstream_cache_status always")
+
+#: An nginx that was told to keep even responses that set cookies.
+GREEDY = (*CACHE, "proxy_ignore_headers Set-Cookie")
+
+#: All that an application may have said of its pages, when it had no sessions yet.
+KEEP_IT: dict[str, list[tuple[str, str]]] = {
+    "nothing": [],
+    "Cache-Control": [("Cache-Control", "public, max-age=60")],
+    "s-maxage": [("Cache-Control", "s-maxage=60")],
+    "Expires": [("Expires", "Thu, 01 Jan 2099 00:00:00 GMT")],
+    "X-Accel-Expires": [("X-Accel-Expires", "60")],
+    "X-Accel-Expires, lower case": [("x-accel-expires", "@4070908800")],
+    "Surrogate-Control": [("Surrogate-Control", "max-age=60"), ("CDN-Cache-Control", "max-age=60")],
+    "everything": [
+        ("X-Accel-Expires", "60"),
+        ("Expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
+        ("Pragma", "public"),
+        ("Cache-Control", "public, max-age=60"),
+        ("CDN-Cache-Control", "max-age=60"),
+    ],
+    "private, and yet": [("X-Accel-Expires", "60"), ("Cache-Control", "private, max-age=60")],
+}
+
+
+class Cached(NamedTuple):
+    """What came through the cache."""
+
+    body: str
+    cookie: str | None
+    cache: str | None
+
+
+def through_cache(port: int, path: str, **headers: str) -> Cached:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        body = response.read().decode()
+        return Cached(body, response.getheader("Set-Cookie"), response.getheader("X-Cache"))
+
+
+@pytest.fixture
+def cached(tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """Puts an application with sessions behind an nginx that keeps pages, and gives the port."""
+    with ExitStack() as stack:
+
+        def start(app: Callable[..., Iterable[bytes]], *lines: str) -> int:
+            site = SessionMiddleware(app, SECRET, MemoryStore())
+            upstream = stack.enter_context(
+                serve(site)
+            )  # waitress would sort the headers, and nginx goes by their order
+            return stack.enter_context(nginx(tmp_path, upstream, *lines))
+
+        yield start
+
+
+@pytest.mark.parametrize("lines", [CACHE, GREEDY], ids=["as it comes", "told to keep cookies"])
+def test_page_with_somebodys_cookie_is_served_to_nobody_else(
+    cached: Callable[..., int], lines: tuple[str, ...]
+) -> None:
+    """Whatever the application says of its pages, nginx asks for this one anew: one visitor, one cookie."""
+    served = iter(range(1000))
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        path, number = environ["PATH_INFO"], next(served)
+        own = list(KEEP_IT.values())[int(path.rpartition("/")[2])]
+        if path.startswith("/session"):
+            get_session(environ)["number"] = number
+        start_response("200 OK", [("Content-Type", "text/plain"), *own])
+        return [str(number).encode()]
+
+    port = cached(app, *lines)
+    for place, said in enumerate(KEEP_IT):
+        first, second = (through_cache(port, f"/session/{place}") for _ in range(2))
+        assert (second.body != first.body, second.cookie != first.cookie) == (True, True), said
+        assert None not in (first.cookie, second.cookie), said
+
+    # Without a session, nginx does keep each of them; else this would prove nothing.
+    plain = [{through_cache(port, f"/plain/{place}").body for _ in range(2)} for place in range(len(KEEP_IT))]
+    assert [len(bodies) for bodies in plain] == [1] * len(KEEP_IT)
+
+
+def test_cache_keeps_languages_apart_where_a_session_is_looked_at(cached: Callable[..., int]) -> None:
+    """nginx keys by one line of Vary, in which the application's word and the session's both stand."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        get_session(environ).get("name")
+        own = [("Vary", "Accept-Language"), ("Cache-Control", "public, max-age=60")]
+        start_response("200 OK", [("Content-Type", "text/plain"), *own])
+        return [environ.get("HTTP_ACCEPT_LANGUAGE", "").encode()]
+
+    port = cached(app, *CACHE)
+    asked = ["de", "fr", "de", "fr"]
+    answers = [through_cache(port, "/", Accept_Language=language) for language in asked]
+
+    assert [answer.body for answer in answers] == asked
+    assert [answer.cache for answer in answers] == ["MISS", "MISS", "HIT", "HIT"]
+    assert through_cache(port, "/", Accept_Language="de", Cookie="sid=another").cache == "MISS"

@@ -48,8 +48,8 @@ LAYERS = """
     _core.header  _core.records  _core.changes  _core.setup_warnings
     _core.login
     _core.lifetime
-    _core.envelope  _core.tickets
-    _core.environ  _core.origins  _core.values
+    _core.envelope  _core.tickets  _core.origins
+    _core.environ  _core.values
     stores
     stores.memory  stores.sqlite  stores.file
     stores._file_format

@@ -454,7 +454,7 @@ def test_rule_05_what_changes_no_data_is_told_too_when_it_loses(
 
     (event,) = site.told("session.write_discarded")
     assert (visit.set_cookies, event.keys) == ([], ())
-    assert event.detail == f"the session's epoch moved meanwhile: {name} did nothing"
+    assert event.detail == f"{name} did nothing: the session's epoch moved meanwhile"
 
 
 # Rule 6 -----------------------------------------------------------------------------------------------------------
@@ -856,7 +856,7 @@ def test_rule_07_what_a_detached_request_asks_of_the_header_is_told(
 
     assert site.store.records == [before]
     (event,) = site.told("session.write_discarded")
-    assert (event.keys, event.detail) == ((), f"the session is detached: {name} did nothing")
+    assert (event.keys, event.detail) == ((), f"{name} did nothing: the session is detached")
 
 
 # Rule 8 -----------------------------------------------------------------------------------------------------------
@@ -1292,7 +1292,8 @@ def test_rule_13_what_a_foreign_form_asks_of_the_header_is_told(
     assert browser.visit(act, method="POST", headers=FOREIGN).set_cookies == []
 
     (event,) = site.told("session.write_discarded")
-    assert (event.keys, event.detail) == ((), f"the session is foreign: {detail} did nothing")
+    assert event.keys == ()
+    assert event.detail.startswith(f"{detail} did nothing: another site sent this (Origin")
 
 
 # Rule 14 ----------------------------------------------------------------------------------------------------------

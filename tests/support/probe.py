@@ -3,12 +3,15 @@
     python -m tests.support.probe waitress 3 serves on the listening socket that is file descriptor 3
     gunicorn --bind fd://3 'tests.support.probe:site()'
 
-SESSION_SECRET is set, and SESSIONWARE_TEST_PROBE names the directory that its databases are in. A page puts `n` into
-the session before the first byte, and `late` after it.
+SESSION_SECRET is set, SESSIONWARE_TEST_PROBE names the directory that its databases are in, and
+SESSIONWARE_TEST_SETTINGS holds further settings as JSON. A page puts `n` into the session before the first byte, and
+`late` after it.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import socket
 import sys
@@ -19,7 +22,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import waitress
 
-from sessionware import SessionMiddleware, SQLiteStore, StoreUnavailable, get_session
+from sessionware import Cookie, SessionMiddleware, SQLiteStore, Store, StoreUnavailable, Timeouts, get_session
 
 Environ = dict[str, Any]
 Page = Callable[[Environ, Any], Iterable[bytes]]
@@ -186,12 +189,22 @@ def site() -> Page:
         "function": with_function(SessionMiddleware(pages, secret, store)),
     }
     lost.unlink()
-    trunk: Page = SessionMiddleware(pages, secret, store)
+    root, told = settings(store)
+    trunk: Page = SessionMiddleware(pages, secret, root, **told)
 
     def branch(environ: Environ, start_response: Any) -> Iterable[bytes]:
         return branches.get(environ["PATH_INFO"].split("/")[1], trunk)(environ, start_response)
 
     return branch
+
+
+def settings(store: Store) -> tuple[Store, dict[str, Any]]:
+    """What this process is told to do differently."""
+    given = json.loads(os.environ.get("SESSIONWARE_TEST_SETTINGS", "{}"))
+    logging.basicConfig(level=given.get("log", "WARNING"))
+    if "namespace" in given:
+        store = store.namespace(given["namespace"])
+    return store, {"cookie": Cookie(**given.get("cookie", {})), "timeouts": Timeouts(**given.get("timeouts", {}))}
 
 
 def with_function(app: Page) -> Page:

@@ -10,6 +10,7 @@ What they serve is `probe`.
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import socket
 import struct
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,18 +70,24 @@ class Answer(NamedTuple):
 class Server:
     """A server that runs, and the sessions it has stored."""
 
-    def __init__(self, name: str, port: int, directory: Path) -> None:
+    def __init__(self, name: str, port: int, directory: Path, log: Path) -> None:
         self.name = name
+        self._log = log
         self.address = ("127.0.0.1", port)
         self.store = SQLiteStore(directory / "sessions.db")
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(*self.address, timeout=PATIENCE)
 
-    def get(self, path: str, cookie: str = "", method: str = "GET") -> Answer:
+    @property
+    def log(self) -> str:
+        """What an operator would read."""
+        return self._log.read_text()
+
+    def get(self, path: str, cookie: str = "", method: str = "GET", **headers: str) -> Answer:
         """One request on a connection of its own."""
         with closing(self.connect()) as connection:
-            return ask(connection, path, cookie, method)
+            return ask(connection, path, cookie, method, **headers)
 
     def raw(self, path: str) -> bytes:
         """All that the server sends, to the last byte."""
@@ -106,15 +113,18 @@ class Server:
         return {record.id for record in self.store.scan()}
 
 
-def ask(connection: http.client.HTTPConnection, path: str, cookie: str = "", method: str = "GET") -> Answer:
-    connection.request(method, path, headers={"Cookie": cookie} if cookie else {})
+def ask(
+    connection: http.client.HTTPConnection, path: str, cookie: str = "", method: str = "GET", **headers: str
+) -> Answer:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, headers={**sent, **({"Cookie": cookie} if cookie else {})})
     response = connection.getresponse()
     try:
         body = response.read()
     except http.client.IncompleteRead as broken_off:
         body = broken_off.partial
-    headers = [(name, value) for name, value in response.getheaders() if name.lower() not in _SERVERS_OWN]
-    return Answer(f"{response.status} {response.reason}", sorted(headers), body)
+    received = [(name, value) for name, value in response.getheaders() if name.lower() not in _SERVERS_OWN]
+    return Answer(f"{response.status} {response.reason}", sorted(received), body)
 
 
 def eventually(condition: Callable[[], object]) -> bool:
@@ -128,20 +138,23 @@ def eventually(condition: Callable[[], object]) -> bool:
 
 
 @contextmanager
-def running(name: str, directory: Path) -> Iterator[Server]:
-    """Run a server. It is stopped by its own process id."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def running(name: str, directory: Path, *, secret: str = SECRET, **settings: Any) -> Iterator[Server]:
+    """Run a server, with what `probe.settings` knows of settings. It is stopped by its own process id."""
+    told = {"SESSION_SECRET": secret, "SESSIONWARE_TEST_SETTINGS": json.dumps(settings)}
+    with ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
+        log = directory / f"log-{port}"
         process = subprocess.Popen(
             [part.format(fd=listener.fileno()) for part in COMMANDS[name]],
             cwd=dev.ROOT,
-            env={**os.environ, "SESSION_SECRET": SECRET, "SESSIONWARE_TEST_PROBE": str(directory)},
+            env={**os.environ, **told, "SESSIONWARE_TEST_PROBE": str(directory)},
             pass_fds=[listener.fileno()],
             stdin=subprocess.DEVNULL,
+            stderr=stack.enter_context(log.open("wb")),
         )
     # Ours is closed: should the server fail to start, connections are refused instead of waiting for nobody.
     try:
-        yield Server(name, port, directory)
+        yield Server(name, port, directory, log)
     finally:
         end_process(process)
 

@@ -232,6 +232,7 @@ http {{
     access_log off; server_tokens off;
     client_body_temp_path {directory}/1; proxy_temp_path {directory}/2; fastcgi_temp_path {directory}/3;
     uwsgi_temp_path {directory}/4; scgi_temp_path {directory}/5;
+    proxy_cache_path {directory}/cache keys_zone=pages:1m;
     server {{ listen {listen}; location / {{ proxy_pass http://127.0.0.1:{upstream}; {lines} }} }}
 }}
 """

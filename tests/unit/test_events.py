@@ -88,12 +88,16 @@ def test_event_is_a_value() -> None:
 NAMES = set(get_args(EventName))
 
 
+TELLS = ("emit", "_emit", "tell")
+
+
 def emitted() -> Iterator[str]:
-    """The name in every call of `emit`, or of `_emit`, that gives one; a call that hands a name on gives none."""
+    """The name in every call of `emit`, `_emit` or `tell` that gives one; a call that hands a name on gives none."""
     for path in sorted((dev.ROOT / "src").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("emit"):
-                yield from (str(argument.value) for argument in node.args[:1] if isinstance(argument, ast.Constant))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TELLS:
+                constants = [argument.value for argument in node.args[:2] if isinstance(argument, ast.Constant)]
+                yield from (value for value in constants if isinstance(value, str))
 
 
 def test_events_that_are_named_are_those_that_happen() -> None:

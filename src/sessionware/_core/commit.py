@@ -16,7 +16,7 @@ from .header import UNCHANGED
 from .login import NO_TOKEN, Login, emptied, taken_back, without_joined
 from .lookup import DETACHED, FOREIGN, NEW, STORED, UNLOADED, Standing
 from .records import Lost
-from .tickets import CookieValue, Ticket, Token, token_hash
+from .tickets import Ticket, Token, token_hash
 from .transaction import HEADERS_SENT, NO_DATA, OPEN, Transaction
 from .values import Data
 
@@ -30,7 +30,9 @@ def commit(transaction: Transaction) -> None:
     if not transaction.changes.collect() and transaction.header is UNCHANGED:
         return
     if transaction.standing in (DETACHED, FOREIGN):
-        _drop(transaction, transaction.standing, _why_left_out(transaction))
+        is_detached, site = transaction.standing is DETACHED, transaction.site
+        why = "the session is detached" if is_detached else site.why_foreign(transaction.request)
+        _drop(transaction, transaction.standing, why)
         return
     login = transaction.header.login
     try:
@@ -48,15 +50,6 @@ def _drop(transaction: Transaction, standing: Standing, why: str) -> None:
     transaction.discard(why)
     transaction.begin(standing)
     transaction.changes.watch(dropped)
-
-
-def _why_left_out(transaction: Transaction) -> str:
-    if transaction.standing is DETACHED:
-        return "the session is detached"
-    request, origins = transaction.request, transaction.site.origins
-    if isinstance(request, CookieValue) or origins.is_foreign(request):
-        return "the session is foreign"
-    return "another site sent the request, and the browser may have kept the cookie back (SameSite)"
 
 
 def finish(transaction: Transaction, *, failed: bool) -> None:
@@ -120,7 +113,9 @@ def _create(transaction: Transaction) -> None:
     if lifetime.is_capped(envelope):
         end = lifetime.capped_end(end, now, 0, limits)
     stored = site.records.create(transaction.keys, transaction.id, envelope, end)
-    site.events.emit("session.created", session_id=stored.record.id.hex(), detail=transaction.created_by)
+    transaction.tell(
+        "session.created", stored, detail=transaction.created_by or site.tickets.look_alikes(transaction.request)
+    )
     transaction.before_login, transaction.begins = None, True
     _saved(transaction, stored, token)
 
@@ -178,13 +173,20 @@ def _swap(transaction: Transaction, stored: Stored, token: Token | None, *, is_u
         swapped = site.records.swap(transaction.keys, fresh, envelope, end)
         if swapped is not None:
             if overwritten:
-                _tell_overwritten(transaction, swapped, overwritten)
+                transaction.tell("session.overwritten", swapped, keys=overwritten)
             if header.login is not None:
                 _note_before(transaction, fresh.envelope)
             if slides:
                 transaction.issued = transaction.issued or transaction.ticket
             return swapped._replace(is_cut=True) if is_cut and is_passive else swapped
-    raise site.records.conflict(stored)
+    raise _conflict(transaction, stored)
+
+
+def _conflict(transaction: Transaction, stored: Stored) -> SessionConflict:
+    """Report that others have kept changing the session for too long, and make the error to raise."""
+    error = transaction.site.records.conflict(stored)
+    transaction.tell("store.conflict", stored, detail=str(error))
+    return error
 
 
 def _note_before(transaction: Transaction, before: Envelope) -> None:
@@ -208,7 +210,7 @@ def _prolonged(transaction: Transaction, envelope: Envelope, granted: int, now: 
 
 
 def _saved(transaction: Transaction, stored: Stored, token: Token | None, detail: str = "") -> None:
-    login, handle = transaction.header.login, stored.record.id.hex()
+    login = transaction.header.login
     if token is not None:
         # Rule 6: a token that was written is always sent, whatever happens to the rest of the request.
         transaction.issued = Ticket(stored.record.id, token.secret)
@@ -216,9 +218,9 @@ def _saved(transaction: Transaction, stored: Stored, token: Token | None, detail
         # Sent again: the record had this token until this very moment.
         transaction.issued = transaction.issued or transaction.ticket
     if login is not None:
-        transaction.site.events.emit("session.login", session_id=handle, user_id=login.user_id, detail=detail)
+        transaction.tell("session.login", stored, detail=detail)
     elif transaction.header.renews:
-        transaction.site.events.emit("session.renewed", session_id=handle)
+        transaction.tell("session.renewed", stored)
     if transaction.header is not UNCHANGED:
         transaction.is_active = transaction.is_active or transaction.header.is_activity
     transaction.stored, transaction.standing = stored, STORED
@@ -271,14 +273,14 @@ def _join(transaction: Transaction, login: Login, other: Stored) -> bool:
             swapped = site.records.swap(transaction.keys, fresh, envelope, end)
             if swapped is not None:
                 if overwritten:
-                    _tell_overwritten(transaction, swapped, overwritten)
+                    transaction.tell("session.overwritten", swapped, keys=overwritten)
                 transaction.has_joined = True
                 _saved(transaction, swapped, token, "joined the session of another login")
                 return True
     except Lost as lost:
         transaction.missed = lost.found
         return False
-    raise site.records.conflict(other)
+    raise _conflict(transaction, other)
 
 
 def _check_login(transaction: Transaction, login: Login) -> None:
@@ -310,8 +312,9 @@ def _drop_login(transaction: Transaction, stored: Stored) -> None:
 
 
 def _end(transaction: Transaction, id: bytes) -> None:
+    site = transaction.site
     try:
-        transaction.site.records.end(transaction.keys, id)
+        site.records.end(transaction.keys, id, client_address=site.told_address(transaction.request))
     except StoreUnavailable as error:
         transaction.note(error)
         raise
@@ -344,7 +347,7 @@ def _leave(transaction: Transaction, stored: Stored, hashed: bytes) -> None:
             continue
         transaction.begin(DETACHED)
         return
-    raise site.records.conflict(stored)
+    raise _conflict(transaction, stored)
 
 
 def _swap_back(transaction: Transaction, stored: Stored, before: Envelope) -> None:
@@ -365,9 +368,9 @@ def _swap_back(transaction: Transaction, stored: Stored, before: Envelope) -> No
             transaction.changes = Changes(swapped.envelope.data)
             transaction.issued = Ticket(swapped.record.id, token.secret)
             detail = "the login before could not be checked, and was taken back"
-            site.events.emit("session.renewed", session_id=swapped.record.id.hex(), detail=detail)
+            transaction.tell("session.renewed", swapped, detail=detail)
         return
-    raise site.records.conflict(stored)
+    raise _conflict(transaction, stored)
 
 
 # Staying alive (rules 1 and 14)
@@ -397,17 +400,13 @@ def _keep_alive(transaction: Transaction, stored: Stored) -> None:
         else:
             transaction.site.records.touch(stored, end)
     except StoreError as error:
-        transaction.site.events.emit("store.unavailable", session_id=record.id.hex(), detail=f"touch: {error}")
+        transaction.tell("store.unavailable", stored, detail=f"touch: {error}")
     except SessionTooLarge as error:
         detail = f"it could not be sealed anew, and ends when its old secret does: {error}"
-        transaction.site.events.emit("session.write_discarded", session_id=record.id.hex(), detail=detail)
+        transaction.tell("session.write_discarded", stored, detail=detail)
 
 
 def _is_passive(transaction: Transaction) -> bool:
     if transaction.keep_alive and not transaction.site.is_passive(transaction.request):
         return False
     return not transaction.is_active
-
-
-def _tell_overwritten(transaction: Transaction, stored: Stored, keys: tuple[str, ...]) -> None:
-    transaction.site.events.emit("session.overwritten", session_id=stored.record.id.hex(), keys=keys)

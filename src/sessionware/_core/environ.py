@@ -1,4 +1,8 @@
-"""What a request's environ says: whether it came over https, to a loopback address, or without a person behind it."""
+"""What a request's environ says: whether it came over https, to a loopback address, or without a person behind it.
+
+An application may change its environ (PEP 3333), as dispatchers and method overrides do. So everything in this package
+reads a copy that was made on entry. Else the cookie that goes out might have another name than the one that came in.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,20 @@ import ipaddress
 
 from .._types import Environ
 
+#: How much of a header goes into an event.
+_MOST_CHARACTERS = 100
+
 
 def is_https(environ: Environ) -> bool:
     """Whether the browser seems to use https.
 
-    `X-Forwarded-Proto` can be forged, so it is trusted only to make the cookie stricter.
+    `X-Forwarded-Proto` can be forged, so it is trusted only to make things stricter. If several proxies wrote into it,
+    the first is the one that the browser talked to.
     """
     if environ.get("wsgi.url_scheme") == "https":
         return True
     forwarded = environ.get("HTTP_X_FORWARDED_PROTO")
-    return forwarded is not None and "https" in (part.strip(" \t").lower() for part in forwarded.split(","))
+    return forwarded is not None and forwarded.lstrip(", \t").partition(",")[0].rstrip(" \t").lower() == "https"
 
 
 def is_loopback(environ: Environ) -> bool:
@@ -47,3 +55,16 @@ def is_prefetch(environ: Environ) -> bool:
     """Whether the browser fetches a page before anybody asks for it."""
     purpose = environ.get("HTTP_SEC_PURPOSE")  # "prefetch", or "prefetch;prerender"
     return purpose is not None and str(purpose).partition(";")[0].strip().lower() == "prefetch"
+
+
+def where_from(environ: Environ) -> str:
+    """What the request says about where it comes from, for events. Anybody may have written it, so it is quoted."""
+    headers = {"Origin": "HTTP_ORIGIN", "Sec-Fetch-Site": "HTTP_SEC_FETCH_SITE", "Host": "HTTP_HOST"}
+    said = [f"{name} {_quoted(environ[key])}" if key in environ else f"no {name}" for name, key in headers.items()]
+    return ", ".join([*said, f"scheme {'https' if is_https(environ) else 'http'}"])
+
+
+def _quoted(value: object) -> str:
+    """A header's value in quotes: cut short, and with every character escaped that could confuse a log's reader."""
+    text = ascii(str(value)[:_MOST_CHARACTERS])
+    return text if len(text) < _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}...{text[0]}"

@@ -10,9 +10,9 @@ from hmac import compare_digest
 
 from .._seals import Keys
 from .._types import Environ
-from ..events import Events
+from ..events import EventName, Events
 from .envelope import SIBLINGS, Envelope, Stored, holds_hash
-from .environ import is_passive
+from .environ import is_passive, where_from
 from .lifetime import Limits, end_of, is_cut, is_recent, system_clock
 from .origins import SAFE_METHODS, Origins
 from .records import Records
@@ -36,6 +36,7 @@ class Site:
         events: Events,
         warnings: SetupWarnings,
         clock: Callable[[], float],
+        client_address: Callable[[Environ], str],
         passive: Callable[[Environ], object] | None,
         manager: object,
     ) -> None:
@@ -47,6 +48,7 @@ class Site:
         self.events = events
         self.warnings = warnings
         self._clock = None if clock is system_clock else clock  # which saves each request a few calls
+        self._client_address = client_address
         self._passive = passive
         self._told_unknown_at = 0
         self.manager = manager
@@ -71,13 +73,50 @@ class Site:
             logger.exception("passive= failed, so the request counts as the person's")
             return False
 
-    def tell_unknown_cookie(self) -> None:
+    def client_address(self, request: Environ | CookieValue) -> str | None:
+        """Where the request came from, if that is known. Raises what the application's own function raises."""
+        return None if isinstance(request, CookieValue) else self._client_address(request)
+
+    def told_address(self, request: Environ | CookieValue) -> str | None:
+        """The client's address for an event, which changes no results."""
+        try:
+            return self.client_address(request)
+        except Exception:
+            logger.exception("client_address= failed, so an event does not name the client")
+            return None
+
+    def tell(
+        self,
+        request: Environ | CookieValue,
+        name: EventName,
+        *,
+        session_id: str | None = None,
+        keys: tuple[str, ...] = (),
+        user_id: str | None = None,
+        detail: str = "",
+    ) -> None:
+        """Report what happened in a request."""
+        if self.events.are_heard(name):
+            address = self.told_address(request)
+            self.events.emit(
+                name, session_id=session_id, keys=keys, user_id=user_id, client_address=address, detail=detail
+            )
+
+    def why_foreign(self, request: Environ | CookieValue) -> str:
+        """Why a request counts as another site's (rule 13), and what an operator can do if it is not."""
+        if isinstance(request, CookieValue):
+            return ""
+        advice = _IF_OWN if self.origins.is_foreign(request) else _KEPT_BACK
+        return f"another site sent this ({where_from(request)}); {advice}"
+
+    def tell_unknown_cookie(self, request: Environ | CookieValue) -> None:
         """Report a cookie that no secret opens: at most once a minute, because junk is cheap to send."""
         now = self.now()
         if is_recent(self._told_unknown_at, now):
             return
         self._told_unknown_at = now
-        self.events.emit(
+        self.tell(
+            request,
             "cookie.unknown_key",
             detail="no secret of this process opens a cookie that has a session cookie's name and length: do all "
             "processes have the same secrets, and is another site's cookie of the same name in the way?",
@@ -112,6 +151,15 @@ a right to; why the session that it names is over. The first record is not None 
 (A named tuple would make reads a fortieth slower.)
 """
 
+#: What an operator can do if it is the site's own page that counts as another's.
+_IF_OWN = (
+    "if it was a page of this site, let the proxy pass on the Host that the browser asked for; if that other site may "
+    "act in sessions, add its origin to trusted_origins"
+)
+_KEPT_BACK = "the browser may have kept the cookie back (SameSite), so what looks like a first visit may be none"
+
+_NO_RECORD = "the store has no such record: it expired and was removed, or this process has another store than the rest"
+
 _NOTHING: Found = (NEW, None, None, None, None)
 
 
@@ -120,42 +168,52 @@ def look_up(site: Site, keys: Keys, request: Environ | CookieValue) -> Found:
     if isinstance(request, CookieValue):
         ticket = site.tickets.sent(keys, request)
         if ticket is not None:
-            return present(site, keys, ticket)
+            return present(site, keys, request, ticket)
         if request.value is not None and len(request.value) == SEALED_CHARACTERS:
-            site.tell_unknown_cookie()
+            site.tell_unknown_cookie(request)
         return _NOTHING
     if site.origins.is_foreign(request):
-        site.events.emit("session.cross_origin")
+        site.tell(request, "session.cross_origin", detail=site.why_foreign(request))
         return FOREIGN, None, None, None, None  # rule 13
     try:
         ticket = site.tickets.read(keys, request)
         if ticket is None:
-            return _without_ticket(site, request)
-        return _meant(site, keys, ticket) if ticket.rivals else present(site, keys, ticket)
-    except CookieConflict:
-        site.events.emit("session.cookie_conflict")
+            return _without_ticket(site, keys, request)
+        return _meant(site, keys, request, ticket) if ticket.rivals else present(site, keys, request, ticket)
+    except CookieConflict as conflict:
+        site.tell(request, "session.cookie_conflict", detail=f"{conflict.detail}, so none of them is used")
         return _NOTHING
 
 
-def present(site: Site, keys: Keys, ticket: Ticket) -> Found:
+def present(site: Site, keys: Keys, request: Environ | CookieValue, ticket: Ticket) -> Found:
     """Look up the ticket's record. Raises `StoreUnavailable`."""
     now = site.now()
     stored = site.records.find(keys, ticket.id, now)
     if not isinstance(stored, Stored):
-        return _over(site, ticket, None, "expired" if stored is None else None)
+        why = "expired" if stored is None else None
+        return _over(site, request, ticket, None, why, _NO_RECORD if stored is None else "its record is unreadable")
     envelope = stored.envelope
     if fits(ticket, envelope):
         expires_at = stored.record.expires_at
         if is_cut(expires_at, envelope, site.limits):
             stored = stored._replace(is_cut=True)
             expires_at = end_of(expires_at, envelope, site.limits)
-        return (STORED, ticket, stored, None, None) if expires_at > now else _over(site, ticket, None, "expired")
+        if expires_at > now:
+            return STORED, ticket, stored, None, None
+        return _over(site, request, ticket, None, "expired", "a limit that this process has is shorter than its own")
     why = envelope.reason_for(token_hash(ticket.token)) if envelope.is_tombstone else None
     if is_recent(envelope.rotated_at, now):
         return DETACHED, ticket, None, stored, why  # rule 7
     if envelope.is_tombstone:
-        return _over(site, ticket, stored, why)
-    site.events.emit("session.token_replayed", session_id=ticket.id.hex())
+        return _over(site, request, ticket, stored, why, "it was ended")
+    site.tell(
+        request,
+        "session.token_replayed",
+        session_id=ticket.id.hex(),
+        user_id=envelope.user_id,
+        detail=f"a login or renewal replaced this cookie {now - envelope.rotated_at} seconds ago: its browser missed "
+        "the new one, or somebody has copied the old one",
+    )
     return NEW, ticket, None, None, None
 
 
@@ -177,27 +235,37 @@ def is_kept_back(site: Site, environ: Environ) -> bool:
     return (samesite == "Strict" or (samesite == "Lax" and is_unsafe)) and site.origins.is_cross_site(environ)
 
 
-def _without_ticket(site: Site, environ: Environ) -> Found:
+def _without_ticket(site: Site, keys: Keys, environ: Environ) -> Found:
     if site.tickets.are_unknown(environ):
-        site.tell_unknown_cookie()
+        site.tell_unknown_cookie(environ)
+    elif site.tickets.are_out_of_reach(keys, environ):
+        site.warnings.warn_of_scheme()
     return (FOREIGN, None, None, None, None) if is_kept_back(site, environ) else _NOTHING
 
 
-def _over(site: Site, ticket: Ticket, tombstone: Stored | None, why: str | None) -> Found:
+def _over(
+    site: Site,
+    request: Environ | CookieValue,
+    ticket: Ticket,
+    tombstone: Stored | None,
+    why: str | None,
+    detail: str,
+) -> Found:
     """The cookie names a session that ended long ago. Rule 8: its id is never adopted."""
-    site.events.emit("session.expired", session_id=ticket.id.hex())
+    site.tell(request, "session.expired", session_id=ticket.id.hex(), detail=detail)
     return NEW, ticket, None, tombstone, why
 
 
-def _meant(site: Site, keys: Keys, ticket: Ticket) -> Found:
+def _meant(site: Site, keys: Keys, request: Environ, ticket: Ticket) -> Found:
     """What was found for the one of several cookies that can be meant: the only one of a live session.
 
     A cookie from before a login, planted or left over, must not hide it. Raises `CookieConflict`.
     """
-    found = [present(site, keys, each) for each in (ticket, *ticket.rivals)]
+    found = [present(site, keys, request, each) for each in (ticket, *ticket.rivals)]
     live = [each for each in found if each[2] is not None]
-    if len({each[1].id for each in live if each[1] is not None}) > 1:
-        raise CookieConflict
+    ids = sorted({each[1].id.hex() for each in live if each[1] is not None})
+    if len(ids) > 1:
+        raise CookieConflict(f"cookies of the live sessions {' and '.join(ids)} came at once")
     if not live:
         return next((each for each in found if each[0] is DETACHED), found[0])
     standing, own, stored, other, why = live[0]

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from .._types import Environ
 from ..errors import ConfigError
+from .environ import is_https
 
 #: RFC 9110 §9.2.1: these do not ask for any change, so a link from another site may send them.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -90,9 +91,9 @@ def _is_websocket(environ: Environ) -> bool:
 
 
 def _is_own(origin: Origin, environ: Environ) -> bool:
-    if environ.get("wsgi.url_scheme") == "https" and origin.scheme != "https":
+    if origin.scheme != "https" and is_https(environ):
         return False
-    # The scheme of a site behind a proxy is not known here, so the default port is that of the origin's scheme.
+    # Not every proxy says that the browser uses https, so the default port is that of the origin's scheme.
     host = environ.get("HTTP_HOST") or f"{environ.get('SERVER_NAME', '')}:{environ.get('SERVER_PORT', '')}"
     return _parse(f"{origin.scheme}://{host}") == origin
 

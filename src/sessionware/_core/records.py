@@ -46,6 +46,11 @@ _BATCH = 20_000
 #: One in this many creations prunes, and at most this many records.
 PRUNE_EVERY = PRUNE_LIMIT = 100
 
+_UNKNOWN_KEY = (
+    "no secret of this process opens this record: was the secret changed out of order, or is this an old release?"
+)
+_CORRUPT = "not what was stored under this id, so it was deleted: did the disk fail, or somebody write to the store?"
+
 
 class Lost(Exception):
     """A save that must not happen, because the session was ended or its epoch moved.
@@ -147,9 +152,10 @@ class Records:
 
     def conflict(self, stored: Stored) -> SessionConflict:
         """The error to raise when others have kept changing the session for too long."""
-        handle = stored.record.id.hex()
-        self._events.emit("store.conflict", session_id=handle)
-        return SessionConflict(f"Other requests kept changing session {handle}; nothing was saved.")
+        handle, seconds = stored.record.id.hex(), self._chance.patience
+        return SessionConflict(
+            f"Other requests kept changing session {handle} for {seconds:g} seconds. Nothing was saved."
+        )
 
     def touch(self, stored: Stored, expires_at: int) -> None:
         """Extend the life of an unchanged session."""
@@ -164,6 +170,7 @@ class Records:
         reason: str | None = None,
         keep: int = lifetime.GRACE,
         detail: str = "",
+        client_address: str | None = None,
     ) -> bool:
         """End a session now, however many others write to it. False if it had already ended, or is none of `owners`.
 
@@ -171,6 +178,7 @@ class Records:
         that a request sent with the old cookie does not replace the newer cookie that is on its way to the browser. It
         also has the `reason` to tell whoever holds a cookie that was good until now.
         """
+        user_id = None
         for _attempt in self._attempts():
             record = self.store.load(id, self._now())
             if record is None:
@@ -183,15 +191,15 @@ class Records:
             if isinstance(opened, Stored):
                 if opened.envelope.is_tombstone:
                     return False
-                envelope = opened.envelope
+                envelope, user_id = opened.envelope, opened.envelope.user_id
             else:
                 self._emit_unreadable(record, opened)
                 if opened is Unreadable.CORRUPT:
                     break  # there is nothing that a tombstone could take the place of
                 envelope = None
             if self.store.replace(self._tombstone(keys, record, envelope, reason, keep)):
-                return self._told_ended(id, detail or reason or "")
-        return bool(self.store.delete(id)) and self._told_ended(id, detail or reason or "")
+                return self._told_ended(id, user_id, detail or reason or "", client_address)
+        return bool(self.store.delete(id)) and self._told_ended(id, user_id, detail or reason or "", client_address)
 
     def owned_by(self, keys: Keys, username: str | None, user_id: str | None) -> list[Stored]:
         """All live sessions of a user, including those that were stored under an older secret."""
@@ -235,9 +243,9 @@ class Records:
         id = getattr(record, "id", None)
         handle = id.hex() if isinstance(id, bytes) else None
         if why is Unreadable.UNKNOWN_KEY:
-            self._events.emit("record.unknown_key", session_id=handle)
+            self._events.emit("record.unknown_key", session_id=handle, detail=_UNKNOWN_KEY)
         else:
-            self._events.emit("record.corrupt", session_id=handle)
+            self._events.emit("record.corrupt", session_id=handle, detail=_CORRUPT)
 
     def _sealed(self, keys: Keys, record: Record, envelope: Envelope) -> Stored:
         """The record with the envelope as its payload."""
@@ -263,8 +271,10 @@ class Records:
         fresh = Record(record.id, record.version + 1, now + keep, None, b"")
         return self._sealed(keys, fresh, envelope).record
 
-    def _told_ended(self, id: bytes, detail: str) -> bool:
-        self._events.emit("session.ended", session_id=id.hex(), detail=detail)
+    def _told_ended(self, id: bytes, user_id: str | None, detail: str, client_address: str | None) -> bool:
+        self._events.emit(
+            "session.ended", session_id=id.hex(), user_id=user_id, client_address=client_address, detail=detail
+        )
         return True
 
     def _attempts(self) -> Iterator[int]:

@@ -26,6 +26,9 @@ _VARY, _PRIVATE = ("Vary", "Cookie"), ("Cache-Control", "private, no-cache")
 #: How long the names of the headers are that matter here. Most others are told apart by that, in less time.
 _LENGTHS = frozenset({len("Vary"), len("Cache-Control"), len("Set-Cookie")})
 
+#: What some shared caches obey in place of Cache-Control. So do `CDN-Cache-Control` and all names that end like it.
+_FOR_SOME_CACHES = frozenset({"surrogate-control", "edge-control", "x-accel-expires"})
+
 
 class Response:
     """One response: holds back what the application starts, and sends it once the session is saved."""
@@ -60,6 +63,8 @@ class Response:
             # The server decides: it raises exc_info if its headers are out, else takes these in place of the first.
             if self._transaction.accessed:
                 headers = with_session(headers, self._transaction, self._transaction.request)
+            else:
+                self._transaction.site.warnings.check_headers(headers)
             self._start_response(status, headers, exc_info)
         elif self._status is not None and exc_info is None:
             raise AssertionError("start_response was called a second time, without exc_info (PEP 3333)")
@@ -124,7 +129,7 @@ class Response:
 
     def _streamed(self, body: Iterable[bytes]) -> Stream:
         try:
-            return Stream(self, body)
+            return Stream(self, self._transaction, body)
         except BaseException:  # an application that returned no iterable
             self.shut()
             raise
@@ -166,11 +171,13 @@ class Response:
 class Stream:
     """The application's body, with the session saved before its first chunk and again after its last."""
 
-    def __init__(self, response: Response, body: Iterable[bytes]) -> None:
+    def __init__(self, response: Response, transaction: Transaction, body: Iterable[bytes]) -> None:
         self._response = response
+        self._transaction = transaction
         self._body = body
         self._chunks = iter(body)
         self._has_failed = self._is_over = False
+        transaction.is_paused = True
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -179,6 +186,7 @@ class Stream:
         if self._is_over:
             raise StopIteration
         chunk = None
+        self._transaction.is_paused = False
         try:
             if self._response.replacement() is None:
                 chunk = next(self._chunks, None)
@@ -187,6 +195,8 @@ class Stream:
             self._has_failed = True
             if not self._response.recover(error):
                 raise
+        finally:
+            self._transaction.is_paused = True
         replacement = self._response.replacement()
         self._is_over = replacement is not None or chunk is None
         if replacement is not None:
@@ -197,6 +207,7 @@ class Stream:
 
     def close(self) -> None:
         """Close the application's body and, even if that fails, save late changes."""
+        self._transaction.is_paused = False
         try:
             close_body(self._body)
         finally:
@@ -225,7 +236,8 @@ def with_session(headers: Headers, transaction: Transaction, request: Environ | 
     """A response's headers with the session's cookies, and with headers that say that not everybody gets the same one.
 
     A response that carries a cookie must not be stored by a cache that several people share (RFC 9111 §7.3). The
-    application's own caching headers stay where they are strict enough.
+    application's own caching headers stay where they are strict enough. One that carries none is stored as the
+    application says, because the application knows better who may see it.
     """
     lines, vary, caching, varies = cookie_lines(transaction, request), "", "", 0
     for name, value in headers:
@@ -247,15 +259,30 @@ def with_session(headers: Headers, transaction: Transaction, request: Environ | 
         # In one line, because some caches read only the last one.
         merged = [(name, value) for name, value in merged if name.lower() != "vary"]
         merged.append(("Vary", vary.removesuffix(", ") if is_varied else f"{vary}Cookie"))
-    if lines and not (caching and _words(caching) & {"private", "no-store"}):
-        if caching:
-            merged = [(name, value) for name, value in merged if name.lower() != "cache-control"]
-        merged.append(("Cache-Control", "no-store"))
-    elif not caching:
+    if lines:
+        merged = _kept_from_caches(merged, is_private=bool(_words(caching) & {"private", "no-store"}))
+        merged += [("Set-Cookie", line) for line in lines]
+    elif not caching.strip(", \t"):
+        merged = [(name, value) for name, value in merged if name.lower() != "cache-control"]
         merged.append(_PRIVATE)
-    for line in lines:
-        merged.append(("Set-Cookie", line))
     return merged
+
+
+def _kept_from_caches(headers: Headers, *, is_private: bool) -> Headers:
+    """The headers without whatever lets a shared cache store the response.
+
+    A cache that finds a header that is meant for it alone takes no notice of Cache-Control (RFC 9213 §2.2), so such
+    headers go. `Expires` goes only if Cache-Control is replaced: beside a private one it is for the browser.
+    """
+    kept = [(name, value) for name, value in headers if not _is_for_some_caches(name.lower())]
+    if is_private:
+        return kept
+    kept = [(name, value) for name, value in kept if name.lower() not in ("cache-control", "expires")]
+    return [*kept, ("Cache-Control", "no-store")]
+
+
+def _is_for_some_caches(name: str) -> bool:
+    return name in _FOR_SOME_CACHES or name.endswith("-cache-control")
 
 
 def close_body(body: Iterable[bytes]) -> None:

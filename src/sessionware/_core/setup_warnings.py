@@ -6,11 +6,12 @@ import logging
 
 from .._types import Environ, Headers
 from .environ import is_https, is_loopback
+from .tickets import SEALED_CHARACTERS
 
 logger = logging.getLogger("sessionware")
 
-#: As anybody spells it. Each response is looked through, so there is no time to compare without case.
-_SET_COOKIE = frozenset({"Set-Cookie", "set-cookie", "SET-COOKIE"})
+_SET_COOKIE = "set-cookie"
+_LENGTH = len(_SET_COOKIE)
 
 
 class SetupWarnings:
@@ -18,7 +19,7 @@ class SetupWarnings:
 
     def __init__(self, *, is_per_process: bool, is_always_secure: bool, cookie_names: tuple[str, ...]) -> None:
         self._is_per_process = is_per_process
-        self._own_cookies = tuple(f"{name}=" for name in cookie_names)
+        self._own_cookies = cookie_names
         self._is_always_secure = is_always_secure
         self._given: set[str] = set()
 
@@ -41,21 +42,58 @@ class SetupWarnings:
     def check_headers(self, headers: Headers) -> None:
         """Warn if the application's own response sets a cookie of the session's name."""
         for name, value in headers:
-            if name in _SET_COOKIE:
+            if len(name) == _LENGTH and name.lower() == _SET_COOKIE:
                 self.check_cookie(value)
 
     def check_cookie(self, line: str) -> None:
         """Warn if this Set-Cookie line of the application's has the session's name."""
-        if line.startswith(self._own_cookies):
+        before, equals, _ = line.partition("=")
+        name = before.strip(" \t")
+        if not equals or name not in self._own_cookies:
+            return
+        if _is_sessionwares(line):
+            self.once(
+                "two sites",
+                f"Inside this SessionMiddleware there is another one, whose cookie is named {name} too. Each replaces "
+                "the other's cookie, so visitors lose their sessions. Remove one, or give it a cookie of its own, for "
+                'example by cookie=Cookie(name="sid2").',
+            )
+        else:
             self.once(
                 "cookie",
-                f"The application sets a cookie of its own named {line.partition('=')[0]}. It takes the place of the "
-                "session's cookie, so visitors lose their sessions. Rename one of the two, for example by "
-                'cookie=Cookie(name="sid2").',
+                f"The application sets a cookie of its own named {name}. It takes the place of the session's cookie, "
+                'so visitors lose their sessions. Rename one of the two, for example by cookie=Cookie(name="sid2").',
             )
+
+    def warn_of_second(self, environ_key: str) -> None:
+        """Warn that another site's session is under this key already."""
+        self.once(
+            "twice",
+            f"The application is wrapped in SessionMiddleware twice under {environ_key!r}; the inner one does "
+            "nothing. Remove one, or give it another environ_key and Cookie(name=...) for a second, separate session.",
+        )
+
+    def warn_of_scheme(self) -> None:
+        """Warn that a request brought the cookie that browsers send over https only, and yet seems to use http."""
+        self.once(
+            "scheme",
+            "A browser sent the session cookie that belongs to https, but here the request seems to be plain http, so "
+            "that cookie is not read and the visitor looks new. Let every proxy say so by X-Forwarded-Proto, and the "
+            "WSGI server pass that on (docs/deployment.md).",
+        )
 
     def once(self, topic: str, text: str) -> None:
         """Give this warning, unless it was given before."""
         if topic not in self._given:
             self._given.add(topic)
             logger.warning(text)
+
+
+def _is_sessionwares(line: str) -> bool:
+    """Whether this Set-Cookie line is one that this library writes."""
+    value, _, attributes = line.partition("=")[2].partition("; ")
+    return (
+        len(value) in (0, SEALED_CHARACTERS)
+        and attributes.startswith("Path=")
+        and "; HttpOnly; SameSite=" in attributes
+    )

@@ -9,6 +9,7 @@ random bits.) Cookies and their prefixes are read by the rules of RFC 6265bis (d
 from __future__ import annotations
 
 import hashlib
+import re
 from binascii import a2b_base64, b2a_base64
 from typing import NamedTuple
 
@@ -30,6 +31,9 @@ _FROM_STANDARD_BASE64 = bytes.maketrans(b"+/", b"-_")
 
 #: Characters outside the URL-safe alphabet become ones that `a2b_base64` skips, so too few of 64 are left to open.
 _TO_STANDARD_BASE64 = bytes.maketrans(b"-_+/=", b"+/!!!")
+
+
+_is_ticket = re.compile(rf"[A-Za-z0-9_-]{{{SEALED_CHARACTERS}}}", re.ASCII).fullmatch
 
 
 class Token(NamedTuple):
@@ -72,6 +76,10 @@ class CookieValue(NamedTuple):
 class CookieConflict(Exception):
     """Cookies of the same name that cannot be told apart: too many, or several that open live sessions."""
 
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
 
 class Tickets:
     """Finds the session's ticket in a request, and writes tickets into responses."""
@@ -111,9 +119,9 @@ class Tickets:
         return None if ticket is None or any(rival.id != ticket.id for rival in ticket.rivals) else ticket
 
     def are_brought(self, environ: Environ) -> bool:
-        """Whether the request brings a cookie of our name, whatever is in it."""
-        name, pairs = self.name(environ), environ.get("HTTP_COOKIE", "").split(";")
-        return any(pair.strip(" \t").partition("=")[0] == name for pair in pairs)
+        """Whether the request brings a cookie of our name, with or without the prefix, whatever is in it."""
+        names, pairs = names_of(self._cookie), environ.get("HTTP_COOKIE", "").split(";")
+        return any(pair.strip(" \t").partition("=")[0] in names for pair in pairs)
 
     def are_unknown(self, environ: Environ) -> bool:
         """Whether a cookie that did not open looks as if a secret that this server does not have had sealed it."""
@@ -121,6 +129,27 @@ class Tickets:
             return bool(_values_of(self.name(environ), environ.get("HTTP_COOKIE", "")))
         except CookieConflict:
             return False
+
+    def are_out_of_reach(self, keys: Keys, environ: Environ) -> bool:
+        """Whether the request brings our Secure cookie, but does not seem to use https, so that it must not be read."""
+        if self._cookie.secure != "auto" or self._secure_name not in environ.get("HTTP_COOKIE", ""):
+            return False
+        if self._is_secure(environ):
+            return False
+        try:
+            values = _values_of(self._secure_name, environ["HTTP_COOKIE"])
+        except CookieConflict:
+            return False
+        return any(open_ticket(keys.secure_ticket, value) is not None for value in values)
+
+    def look_alikes(self, request: Environ | CookieValue) -> str:
+        """What to tell of cookies that look like ours but for their names: another process may use another name."""
+        if isinstance(request, CookieValue) or "HTTP_COOKIE" not in request:
+            return ""
+        pairs = [pair.strip(" \t").partition("=") for pair in request["HTTP_COOKIE"].split(";")]
+        named = {ascii(name) for name, _, value in pairs if _is_ticket(value) and name not in names_of(self._cookie)}
+        few = ", ".join(sorted(named)[:3])
+        return f"no {self.name(request)} came, but what looks like a session's cookie: {few[:100]}" if few else ""
 
     def name(self, environ: Environ) -> str:
         """The cookie's name in this request, and in the response to it."""
@@ -258,5 +287,5 @@ def _values_of(name: str, header: str) -> list[str]:
         if candidate == name and len(value) == SEALED_CHARACTERS and value not in values:
             values.append(value)
             if len(values) > MAX_CANDIDATES:
-                raise CookieConflict
+                raise CookieConflict(f"more than {MAX_CANDIDATES} cookies named {name} came at once")
     return values

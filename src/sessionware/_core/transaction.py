@@ -5,13 +5,13 @@ Nothing is read from the store before the application accesses the session.
 
 from __future__ import annotations
 
-import logging
 from enum import Enum, auto
 from typing import NamedTuple
 
 from .._seals import Keys
 from .._types import Environ
 from ..errors import SessionClosed, StoreError, StoreUnavailable
+from ..events import EventName
 from . import lifetime
 from .changes import Changes
 from .envelope import Envelope, Stored
@@ -20,8 +20,6 @@ from .login import Login, may_join
 from .lookup import DETACHED, FOREIGN, NEW, UNLOADED, Site, Standing, fits, look_up, present
 from .tickets import CookieValue, Ticket, token_hash
 from .values import Data
-
-logger = logging.getLogger("sessionware")
 
 NO_DATA: Data = {}
 
@@ -64,6 +62,9 @@ class Transaction:
 
     accessed: bool
     """Whether anybody has accessed the session, or tried to. If the store fails, the standing stays UNLOADED."""
+
+    is_paused: bool = False
+    """Whether the response waits for the server to ask for its next chunk, so that no code of the application runs."""
 
     keep_alive: bool = True
     """Whether this request counts as the person's activity, unless it says otherwise itself (rule 14)."""
@@ -139,6 +140,7 @@ class Transaction:
     """The token for forms that this request got without a session."""
 
     def __init__(self, site: Site, request: Environ | CookieValue) -> None:
+        """`request` must be a copy of the environ, because the application may change its own."""
         self.site = site
         self.request: Environ | CookieValue = request
         self.phase = OPEN
@@ -191,7 +193,10 @@ class Transaction:
             self.has_outage = self.expires_cookie = self.has_written = False
             self.is_confirmed = self.is_stale_ticket = self.drops_base = False
         if self.phase is not OPEN:
-            self._tell_late_read()
+            why = (
+                "first accessed when the headers were out, which lack 'Vary: Cookie' now: do it before the first chunk"
+            )
+            self.tell("session.late_read", detail=why)
         try:
             found = look_up(self.site, self.keys, self.request)
         except StoreUnavailable as error:
@@ -216,13 +221,6 @@ class Transaction:
         """Continue with another standing, as if nothing had been read or done."""
         self.standing, self.stored = standing, None
         self.changes, self.header = Changes(NO_DATA), UNCHANGED
-
-    def _tell_late_read(self) -> None:
-        self.site.events.emit("session.late_read")
-        logger.warning(
-            "The session was first accessed after the response's headers were sent, so they carry no 'Vary: Cookie'. "
-            "Access it before the first chunk of the body."
-        )
 
     # Changing
 
@@ -251,7 +249,7 @@ class Transaction:
             self.begin(self.standing)
             return
         try:
-            found = present(self.site, self.keys, ticket)
+            found = present(self.site, self.keys, self.request, ticket)
         except StoreUnavailable as error:
             self.note(error)
             raise
@@ -335,13 +333,14 @@ class Transaction:
     def _end_named(self, detail: str) -> None:
         """End the session that the request's cookie names, whether or not the request may still write to it."""
         records, named = self.site.records, self.stored or self.missed
+        address = self.site.told_address(self.request)
         if named is not None:
-            records.end(self.keys, named.record.id, detail=detail)
+            records.end(self.keys, named.record.id, detail=detail, client_address=address)
         elif self.ticket is not None and self.ended_because == "expired":
             # For good: clocks differ, and limits may be raised again.
             found = records.find(self.keys, self.ticket.id, now=0)  # though it has expired
             if isinstance(found, Stored) and fits(self.ticket, found.envelope):
-                records.end(self.keys, self.ticket.id, detail=detail)
+                records.end(self.keys, self.ticket.id, detail=detail, client_address=address)
 
     def forget(self) -> None:
         """Continue as a request without a session. If the browser has a cookie, it should forget it."""
@@ -369,26 +368,29 @@ class Transaction:
 
     # Reporting
 
+    def tell(self, name: EventName, about: Stored | None = None, keys: tuple[str, ...] = (), detail: str = "") -> None:
+        """Report what happened in this request, and to which session."""
+        handle, user_id = (None, None) if about is None else (about.record.id.hex(), about.envelope.user_id)
+        self.site.tell(self.request, name, session_id=handle, keys=keys, user_id=user_id, detail=detail)
+
     def discard(self, why: str) -> None:
         """Drop what is not saved, and report it."""
         keys = self.changes.changed_keys + (("username",) if self.header.login is not None else ())
         names = self.header.names
         if keys or names:
-            self.tell_discarded(keys, f"{why}: {', '.join(names)} did nothing" if names else why)
+            self.tell_discarded(keys, f"{', '.join(names)} did nothing: {why}" if names else why)
         self.changes, self.header = Changes(self.changes.base), UNCHANGED
         self.drops_base, self.joins = False, None
 
     def tell_discarded(self, keys: tuple[str, ...], why: str) -> None:
         """Report what was dropped, by the names of the keys."""
-        named = self.stored or self.missed
-        handle = named.record.id.hex() if named is not None else None
-        self.site.events.emit("session.write_discarded", session_id=handle, keys=keys, detail=why)
+        self.tell("session.write_discarded", self.stored or self.missed, keys=keys, detail=why)
 
     def note(self, error: StoreError) -> None:
         """Report that the store failed."""
         self.has_outage = True
         if isinstance(error, StoreUnavailable):
-            self.site.events.emit("store.unavailable", detail=str(error))
+            self.tell("store.unavailable", detail=str(error) or type(error).__name__)
 
 
 def _too_late(refusal: str) -> SessionClosed:

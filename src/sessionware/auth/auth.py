@@ -27,7 +27,7 @@ from .passwords import DEFAULT_HASHER, Hasher
 from .policy import DEFAULT_POLICY, PasswordPolicy
 from .users.base import User, Users
 from .verify import Verifier
-from .where import Where, where_of
+from .where import Where, where_of, why_foreign
 
 _numbers = itertools.count(1)
 
@@ -290,7 +290,7 @@ class Auth:
         """The session, unless the request comes from another origin."""
         _, session = self._environ_and_session(request, what)
         if session.is_foreign:
-            where_of(request, self._environ_key).emit("csrf.blocked")
+            where_of(request, self._environ_key).emit("csrf.blocked", detail=f"{what}: {why_foreign(session)}")
             raise CrossOriginRefused
         return session
 

@@ -42,7 +42,7 @@ class Verifier:
         try:
             return self._hasher.verify(user.password_hash if user is not None else None, password)
         except Busy:
-            where.emit("login.busy")
+            where.emit("login.busy", detail="more logins at once than there is memory for their hashes: an attack?")
             raise
 
     def _rehashed(self, user: User, verified: Verified, where: Where) -> User:

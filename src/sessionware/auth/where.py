@@ -30,4 +30,10 @@ def where_of(request: Request | SessionManager, environ_key: str) -> Where:
         return Where(request)
     environ = get_environ(request, environ_key)
     session: Session = environ[environ_key]
-    return Where(session.manager, session.manager._client_address(environ))
+    transaction = session._transaction
+    return Where(session.manager, transaction.site.client_address(transaction.request))
+
+
+def why_foreign(session: Session) -> str:
+    """Why the request counts as another site's, for events."""
+    return session._transaction.site.why_foreign(session._transaction.request)
