@@ -1,14 +1,14 @@
 """A counter and accounts with Bottle."""
 
-import os
+from pathlib import Path
 
 from bottle import Bottle, HTTPResponse, redirect, request, response
 
 from sessionware import AuthError, SessionMiddleware, SQLiteStore, get_session
 from sessionware.auth import Auth, SQLiteUsers
 
-secret, store = os.environ["SESSION_SECRET"], SQLiteStore("app.db")
-auth = Auth(SQLiteUsers("app.db"))
+secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+store, auth = SQLiteStore("app.db"), Auth(SQLiteUsers("app.db"))
 site = Bottle()
 
 
@@ -23,7 +23,7 @@ def counter():
 def login():
     enter = auth.register if "new" in request.forms else auth.login
     try:
-        enter(request, request.forms.getunicode("name"), request.forms.getunicode("password"))
+        enter(request, request.forms.getunicode("name", ""), request.forms.getunicode("password", ""))
     except AuthError as error:
         raise HTTPResponse(error.message, error.status, {"Content-Type": "text/plain; charset=utf-8"}) from error
     redirect("/", 303)

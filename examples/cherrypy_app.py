@@ -1,15 +1,15 @@
 """A counter and accounts with CherryPy."""
 
-import os
+from pathlib import Path
 
 import cherrypy
-from cherrypy import request
+from cherrypy import request, response
 
 from sessionware import AuthError, SessionMiddleware, SQLiteStore, get_session
 from sessionware.auth import Auth, SQLiteUsers
 
-secret, store = os.environ["SESSION_SECRET"], SQLiteStore("app.db")
-auth = Auth(SQLiteUsers("app.db"))
+secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+store, auth = SQLiteStore("app.db"), Auth(SQLiteUsers("app.db"))
 
 
 class Site:
@@ -21,12 +21,12 @@ class Site:
 
     @cherrypy.expose
     @cherrypy.tools.allow(methods=["POST"])
-    def login(self, name, password, new=None):
-        enter = auth.register if new else auth.login
+    def login(self, name="", password="", new=None):
         try:
-            enter(request, name, password)
+            (auth.register if new else auth.login)(request, name, password)
         except AuthError as error:
-            raise cherrypy.HTTPError(error.status, error.message) from error
+            response.status, response.headers["Content-Type"] = error.status, "text/plain; charset=utf-8"
+            return error.message
         raise cherrypy.HTTPRedirect("/", 303)
 
     @cherrypy.expose

@@ -1,6 +1,6 @@
 """A counter and accounts with Django, in one file. In a project the last line is what changes, in wsgi.py."""
 
-import os
+from pathlib import Path
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
@@ -11,8 +11,8 @@ from django.views.decorators.http import require_POST
 from sessionware import AuthError, SessionMiddleware, SQLiteStore, get_session
 from sessionware.auth import Auth, SQLiteUsers
 
-secret, store = os.environ["SESSION_SECRET"], SQLiteStore("app.db")
-auth = Auth(SQLiteUsers("app.db"))
+secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+store, auth = SQLiteStore("app.db"), Auth(SQLiteUsers("app.db"))
 settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["localhost", "127.0.0.1"])
 
 
@@ -24,7 +24,7 @@ def counter(request):
 def login(request):
     enter = auth.register if "new" in request.POST else auth.login
     try:
-        enter(request, request.POST["name"], request.POST["password"])
+        enter(request, request.POST.get("name", ""), request.POST.get("password", ""))
     except AuthError as error:
         return HttpResponse(error.message, status=error.status, content_type="text/plain; charset=utf-8")
     return HttpResponseRedirect("/")

@@ -1,14 +1,14 @@
 """A counter and accounts with Falcon."""
 
-import os
+from pathlib import Path
 
 import falcon
 
 from sessionware import AuthError, SessionMiddleware, SQLiteStore, get_session
 from sessionware.auth import Auth, SQLiteUsers
 
-secret, store = os.environ["SESSION_SECRET"], SQLiteStore("app.db")
-auth = Auth(SQLiteUsers("app.db"))
+secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+store, auth = SQLiteStore("app.db"), Auth(SQLiteUsers("app.db"))
 
 
 class Site:
@@ -20,7 +20,7 @@ class Site:
     def on_post_login(self, req, resp):
         form = req.get_media()
         enter = auth.register if "new" in form else auth.login
-        enter(req, form["name"], form["password"])
+        enter(req, form.get("name", ""), form.get("password", ""))
         resp.status, resp.location = falcon.HTTP_SEE_OTHER, "/"
 
     def on_post_logout(self, req, resp):

@@ -1,14 +1,14 @@
 """A counter and accounts with Flask."""
 
-import os
+from pathlib import Path
 
 from flask import Flask, Response, redirect, request
 
 from sessionware import AuthError, SessionMiddleware, SQLiteStore, get_session
 from sessionware.auth import Auth, SQLiteUsers
 
-secret, store = os.environ["SESSION_SECRET"], SQLiteStore("app.db")
-auth = Auth(SQLiteUsers("app.db"))
+secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+store, auth = SQLiteStore("app.db"), Auth(SQLiteUsers("app.db"))
 app = Flask(__name__)
 app.wsgi_app = SessionMiddleware(app.wsgi_app, secret=secret, store=store)
 
@@ -22,7 +22,7 @@ def counter():
 @app.post("/login")
 def login():
     enter = auth.register if "new" in request.form else auth.login
-    enter(request, request.form["name"], request.form["password"])
+    enter(request, request.form.get("name", ""), request.form.get("password", ""))
     return redirect("/", 303)
 
 

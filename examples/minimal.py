@@ -1,6 +1,8 @@
-"""Sessions in one line, for a WSGI application without any framework. Run it, and open http://127.0.0.1:8000/."""
+"""Sessions in one line, for a WSGI application without any framework. Run it, and reload its page."""
 
-import os
+import sys
+from contextlib import suppress
+from pathlib import Path
 from wsgiref.simple_server import make_server
 
 from sessionware import SessionMiddleware, SQLiteStore, get_session
@@ -14,10 +16,20 @@ def app(environ, start_response):
 
 
 def wrapped():
-    # SESSION_SECRET is text of at least 32 characters: `python -m sessionware secret` prints one.
-    return SessionMiddleware(app, secret=os.environ["SESSION_SECRET"], store=SQLiteStore("sessions.db"))
+    secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+    return SessionMiddleware(app, secret=secret, store=SQLiteStore("sessions.db"))
+
+
+def main(port="8000"):
+    site = wrapped()
+    try:
+        server = make_server("127.0.0.1", int(port), site)
+    except OSError as error:
+        sys.exit(f"Port {port}: {error.strerror}. Try another one, such as: python minimal.py {int(port) + 1}")
+    print(f"Open http://127.0.0.1:{server.server_port}/ and press Ctrl+C to stop.", flush=True)
+    with suppress(KeyboardInterrupt):
+        server.serve_forever()
 
 
 if __name__ == "__main__":
-    with make_server("127.0.0.1", 8000, wrapped()) as server:
-        server.serve_forever()
+    main(*sys.argv[1:])

@@ -1,6 +1,7 @@
 """A notebook: private notes for everybody with an account, and a counter and a theme for everybody.
 
-Plain WebOb, no framework. Sessions, accounts and notes are SQLite files in one folder. Run it with
+Plain WebOb, no framework. Sessions, accounts and notes are SQLite files in one folder, and the secret is a file beside
+them. Run it with
 
     python3 dev.py example              or, with sessionware and waitress installed,
     python examples/notes_app.py --port 8000 --data ./notebook
@@ -9,17 +10,28 @@ Plain WebOb, no framework. Sessions, accounts and notes are SQLite files in one 
 from __future__ import annotations
 
 import argparse
-import os
 import secrets
 import sqlite3
+import sys
 import time
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from urllib.parse import quote
 
 import notes_pages as pages
 from webob import Request, Response
 
-from sessionware import LoginFailed, SessionMiddleware, SQLiteStore, get_session
+from sessionware import (
+    AuthError,
+    LoginFailed,
+    NotLoggedIn,
+    SessionMiddleware,
+    SessionwareError,
+    SQLiteStore,
+    StoreError,
+    get_session,
+)
 from sessionware.auth import Auth, AuthPages, SQLiteUsers, safe_next
 
 HERE = Path(__file__).parent
@@ -40,9 +52,9 @@ def make_app(data, secret):
     """The whole application. Two of its lines are about logging in, and one is about sessions."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     auth = Auth(SQLiteUsers(data / "accounts.db"))
-    app = Notebook(auth, Notes(data / "notes.db"))
-    app = AuthPages(app, auth, site_name=pages.SITE, render=pages.auth_page)
-    return SessionMiddleware(app, secret, SQLiteStore(data / "sessions.db"))
+    notebook = Notebook(auth, Notes(data / "notes.db"))
+    app = AuthPages(notebook, auth, site_name=pages.SITE, render=notebook.auth_page)
+    return SessionMiddleware(notebook.remembering_the_request(app), secret, SQLiteStore(data / "sessions.db"))
 
 
 class Notebook:
@@ -51,6 +63,7 @@ class Notebook:
     def __init__(self, auth, notes):
         self.auth = auth
         self.notes = notes
+        self.current = ContextVar("current")
         self.routes = {
             "/": {"GET": self.home},
             "/notes": {"POST": self.add_note},
@@ -61,7 +74,6 @@ class Notebook:
             "/account/end-others": {"POST": self.end_other_sessions},
             "/account/delete": {"POST": self.delete_account},
             "/style.css": {"GET": self.style},
-            "/theme.css": {"GET": self.theme},
         }
 
     def __call__(self, environ, start_response):
@@ -69,20 +81,26 @@ class Notebook:
         try:
             response = self.answer(request)
         except UnicodeDecodeError:
-            response = html(pages.message("Not readable", "What was sent is not text."), 400)
+            response = self.message(request, "Not readable", "What was sent is not text.", 400)
+        except NotLoggedIn:
+            raise  # for AuthPages, which shows the login page
+        except AuthError as error:
+            response = self.message(request, "That did not work", error.message, error.status)
         response.headers.update(SECURITY_HEADERS)
         return response(environ, start_response)
 
     def answer(self, request):
         methods = self.routes.get(request.path_info)
         if methods is None:
-            return html(pages.message("Nothing here", "There is no page at this address."), 404)
+            return self.message(request, "Nothing here", "There is no page at this address.", 404)
         view = methods.get("GET" if request.method == "HEAD" else request.method)
         if view is None:
             allowed = ", ".join(methods)
-            return html(pages.message("Not like this", f"This address takes {allowed} only."), 405, Allow=allowed)
+            response = self.message(request, "Not like this", f"This address takes {allowed} only.", 405)
+            response.allow = list(methods)
+            return response
         if (request.content_length or 0) > MAX_BODY:
-            return html(pages.message("Too large", "What was sent is too large."), 413)
+            return self.message(request, "Too large", "What was sent is too large.", 413)
         return view(request)
 
     # Every form here is a plain one, without a token. A form on another site finds an empty session: nobody is logged
@@ -96,19 +114,52 @@ class Notebook:
         else:
             visits = session.get("visits", 0)
         if user is None:
-            return html(pages.welcome(visits, session.pop_flash()))
-        return html(pages.notebook(user.username, self.notes.of(user.id), visits, session.pop_flash()))
+            return html(pages.welcome(self.visitor(request), visits, session.pop_flash()))
+        return self.notebook(request, user, visits, text=self.draft_of(user, session))
+
+    def notebook(self, request, user, visits, *, text="", error="", status=200):
+        messages = get_session(request).pop_flash()
+        notes = self.notes.of(user.id)
+        return html(pages.notebook(self.visitor(request), user, notes, visits, messages, text, error), status)
 
     def add_note(self, request):
-        user, session = self.auth.require_user(request), get_session(request)
-        text = request.POST.get("text", "").strip()
+        user, session = self.auth.user(request), get_session(request)
+        text, author = request.POST.get("text", "").strip(), request.POST.get("author", "")
+        if user is None:
+            self.keep_draft(request)
+            raise NotLoggedIn
+        if author != user.id:
+            why = (
+                f"You are logged in as {user.username}, but this note was begun by somebody else. Here it is once more:"
+            )
+            return self.message(request, "Not saved", why, 403, quote=text)
         if not text or len(text) > MAX_NOTE:
             error = f"A note has at most {MAX_NOTE} characters." if text else "Write something first."
-            notes, visits = self.notes.of(user.id), session.get("visits", 0)
-            return html(pages.notebook(user.username, notes, visits, [], text=text, error=error), 422)
+            return self.notebook(request, user, session.get("visits", 0), text=text, error=error, status=422)
         self.notes.add(user.id, text)
+        session.pop("draft", None)
         session.flash("Your note is saved.")
         return see_other(request, "/")
+
+    def keep_draft(self, request):
+        """What was typed, until its author sees it again, who may have to log in first: the session lasts so long.
+
+        The next to log in in this browser may be somebody else, and the session's data would go with them.
+        """
+        session, text = get_session(request), request.POST.get("text", "").strip()
+        if session.ended_because:
+            session.invalidate()  # nothing can be kept in one that was ended from elsewhere, but in the next one
+        if text:
+            session["draft"] = {"author": request.POST.get("author", ""), "text": text}
+        else:
+            session.pop("draft", None)
+
+    def draft_of(self, user, session):
+        draft = session.get("draft")
+        if draft and draft["author"] != user.id:
+            del session["draft"]
+            return ""
+        return draft["text"] if draft else ""
 
     def delete_note(self, request):
         user = self.auth.require_user(request)
@@ -117,8 +168,9 @@ class Notebook:
         return see_other(request, "/")
 
     def account(self, request, error="", status=200):
-        user, session = self.auth.require_user(request), get_session(request)
-        return html(pages.account(user.username, self.auth.sessions(request), session.pop_flash(), error), status)
+        self.auth.require_user(request)
+        sessions, messages = self.auth.sessions(request), get_session(request).pop_flash()
+        return html(pages.account(self.visitor(request), sessions, messages, error), status)
 
     def end_session(self, request):
         if self.auth.end_session(request, request.POST.get("id", "")):
@@ -141,21 +193,49 @@ class Notebook:
         return see_other(request, "/")
 
     def choose_theme(self, request):
-        theme = request.POST.get("theme")
-        if theme in ("light", "dark"):
-            get_session(request)["theme"] = theme
-        return see_other(request, safe_next(request.POST.get("next")))
+        """From the switch at the foot of a page, which sends a half-written note along."""
+        session, theme = get_session(request), request.POST.get("theme")
+        if theme in pages.THEMES:
+            session["theme"] = theme
+        if "text" in request.POST:
+            self.keep_draft(request)
+        return see_other(request, safe_next(request.POST.get("next")) + "#foot")
 
     def style(self, _request):
         # This does not look at the session: no store is asked, no header is added, and every cache may keep it.
         return Response(text=STYLE, content_type="text/css", charset="utf-8", cache_control="public, max-age=300")
 
-    def theme(self, request):
-        """The chosen colours, for every page, including those of AuthPages."""
-        theme = get_session(request).get("theme")
-        return Response(
-            text=pages.theme_css(theme), content_type="text/css", charset="utf-8", cache_control="private, no-cache"
-        )
+    # What pages have in common
+
+    def message(self, request, title, text, status, quote=""):
+        return html(pages.message(self.visitor(request), title, text, quote), status)
+
+    def visitor(self, request):
+        """What the frame of every page shows."""
+        user, theme = self.auth.user(request), get_session(request).get("theme", pages.THEMES[0])
+        # A page that answers a form is not there to come back to.
+        here = quote(request.environ["PATH_INFO"], encoding="latin-1") if request.method in ("GET", "HEAD") else "/"
+        return pages.Visitor(user.username if user else None, theme, here)
+
+    def auth_page(self, page):
+        """A page of AuthPages, in the notebook's clothes. AuthPages shows its pages even while the store is down."""
+        try:
+            visitor = self.visitor(self.current.get())
+        except StoreError:
+            visitor = pages.Visitor(None, pages.THEMES[0], "/")
+        return pages.auth_page(visitor, page)
+
+    def remembering_the_request(self, app):
+        """AuthPages tells `render` the page, and not who asks for it."""
+
+        def remembering(environ, start_response):
+            before = self.current.set(Request(environ))
+            try:
+                return app(environ, start_response)
+            finally:
+                self.current.reset(before)
+
+        return remembering
 
 
 class Notes:
@@ -208,9 +288,7 @@ def see_other(request, path):
 
 
 def read_secret(data):
-    """From the environment; otherwise made once and kept beside the data, so that a restart logs nobody out."""
-    if "SESSION_SECRET" in os.environ:
-        return os.environ["SESSION_SECRET"]
+    """Made at the first start and kept beside the data, so that a restart logs nobody out."""
     path = data / "secret"
     if not path.exists():
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -228,7 +306,16 @@ def main():
 
     from waitress import create_server
 
-    server = create_server(make_app(options.data, read_secret(options.data)), host=options.host, port=options.port)
+    try:
+        app = make_app(options.data, read_secret(options.data))
+    except (OSError, SessionwareError) as error:
+        sys.exit(f"--data {options.data}: {error}")
+    try:
+        server = create_server(app, host=options.host, port=options.port)
+    except OSError as error:
+        sys.exit(f"Port {options.port}: {error.strerror}. Try another one: --port {options.port + 1}, or 0 for any.")
+    except ValueError:
+        sys.exit(f"--host {options.host} --port {options.port}: there is no such place to listen at.")
     print(f"Open http://{server.effective_host}:{server.effective_port}/ and press Ctrl+C to stop.", flush=True)
     server.run()
 

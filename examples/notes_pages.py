@@ -4,45 +4,55 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from html import escape
+from typing import NamedTuple
 
 from sessionware.auth import Page
 
 SITE = "Notebook"
 
-LIGHT = "color-scheme: light;"
-DARK = "color-scheme: dark;"
+#: The first one follows the browser. notes.css has the colours.
+THEMES = ("auto", "light", "dark")
+
+_WAY_IN = '<a href="/login">Log in</a>'
 
 
-def layout(title, main, *, username=None, is_error=False):
-    """One page. `main` is HTML, `title` is text."""
+class Visitor(NamedTuple):
+    """Whom a page is for. Its frame says so, and is the same on every page."""
+
+    username: str | None
+    theme: str
+    here: str  # the path of the page, to come back to
+
+
+def layout(visitor, title, main, *, way_in=_WAY_IN, foot="", is_error=False):
+    """One page. `main`, `way_in` and `foot` are HTML, `title` is text."""
     return f"""<!DOCTYPE html>
-<html lang="en">
+<html lang="en" data-theme="{escape(visitor.theme)}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{"Error: " if is_error else ""}{escape(title)} | {SITE}</title>
 <link rel="stylesheet" href="/style.css">
-<link rel="stylesheet" href="/theme.css">
 </head>
 <body>
 <a class="skip" href="#main">Skip to the content</a>
 <header>
 <a class="brand" href="/">{SITE}</a>
 <nav aria-label="Account">
-{_theme_form()}
-{_account(username)}
+{_account(visitor.username) if visitor.username else way_in}
 </nav>
 </header>
 <main id="main">
 {main}
 </main>
-</body>
+{foot}</body>
 </html>
 """
 
 
-def welcome(visits, messages):
+def welcome(visitor, visits, messages):
     return layout(
+        visitor,
         "Welcome",
         f"""{_messages(messages)}<section class="hero">
 <h1>A quiet place for your notes</h1>
@@ -52,33 +62,36 @@ def welcome(visits, messages):
 </p>
 </section>
 {_visits(visits)}""",
+        foot=_themes(visitor),
     )
 
 
-def notebook(username, notes, visits, messages, *, text="", error=""):
+def notebook(visitor, user, notes, visits, messages, text, error):
     listed = (
         "\n".join(_note(*note) for note in notes) or '<p class="empty">Nothing here yet. The first note is yours.</p>'
     )
     return layout(
-        f"{username}'s notes",
-        f"""{_messages(messages)}<h1>{escape(username)}'s notes</h1>
-{_note_form(text, error)}
+        visitor,
+        f"{user.username}'s notes",
+        f"""{_messages(messages)}<h1>{escape(user.username)}'s notes</h1>
+{_note_form(user, text, error)}
 <section aria-label="Notes" class="notes">
 {listed}
 </section>
 {_visits(visits)}""",
-        username=username,
+        foot=_themes(visitor, form="note"),
         is_error=bool(error),
     )
 
 
-def account(username, sessions, messages, error=""):
+def account(visitor, sessions, messages, error):
     listed = "\n".join(map(_session, sessions))
     others = len(sessions) > 1
     end_others = """<form method="post" action="/account/end-others">
 <button class="button plain">Log out everywhere else</button>
 </form>"""
     return layout(
+        visitor,
         "Your account",
         f"""{_messages(messages)}<h1>Your account</h1>
 <section aria-labelledby="sessions">
@@ -94,22 +107,29 @@ def account(username, sessions, messages, error=""):
 <button class="button">Delete account and notes</button>
 </form>
 </section>""",
-        username=username,
+        foot=_themes(visitor),
         is_error=bool(error),
     )
 
 
-def message(title, text):
+def message(visitor, title, text, quote):
+    quoted = f'<p class="card text">{escape(quote)}</p>\n' if quote else ""
     return layout(
-        title, f'<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n<p><a href="/">Back to the notebook</a></p>'
+        visitor,
+        title,
+        f"""<h1>{escape(title)}</h1>
+<p>{escape(text)}</p>
+{quoted}<p><a href="/">Back to the notebook</a></p>""",
+        foot=_themes(visitor),
     )
 
 
-def auth_page(page: Page):
-    """The pages of AuthPages, in the notebook's clothes."""
+def auth_page(visitor, page: Page):
+    """A page of AuthPages, without the switch for themes: a password that is half typed must not be sent along."""
     notice = _messages([page.notice]) if page.notice else ""
     next_field = f'<input type="hidden" name="next" value="{escape(page.next)}">\n' if page.next else ""
     return layout(
+        visitor,
         page.title,
         f"""<section class="card narrow">
 <h1>{escape(page.title)}</h1>
@@ -117,24 +137,28 @@ def auth_page(page: Page):
 {"".join(map(_field, page.fields))}{next_field}<button class="button">{escape(page.submit)}</button>
 </form>
 {"".join(map(_elsewhere, page.links))}</section>""",
+        way_in="",
         is_error=bool(page.error),
     )
 
 
-def theme_css(theme):
-    """The chosen colours; without a choice, the browser's."""
-    return f":root {{ {DARK if theme == 'dark' else LIGHT} }}\n" if theme else ""
-
-
-def _theme_form():
-    return """<form class="themes" method="post" action="/theme" aria-label="Colours">
-<button name="theme" value="light">Light</button><button name="theme" value="dark">Dark</button>
-</form>"""
+def _themes(visitor, form="colours"):
+    """The switch at the foot of a page. Its buttons send along what is in that other form, so that nothing is lost."""
+    buttons = "\n".join(
+        f'<button form="{form}" formaction="/theme" name="theme" value="{theme}"'
+        f' aria-pressed="{"true" if theme == visitor.theme else "false"}">{theme.capitalize()}</button>'
+        for theme in THEMES
+    )
+    return f"""<footer class="foot" id="foot">
+<form id="colours" method="post" action="/theme"><input type="hidden" name="next" value="{escape(visitor.here)}"></form>
+<div class="themes" role="group" aria-label="Colours">
+{buttons}
+</div>
+</footer>
+"""
 
 
 def _account(username):
-    if username is None:
-        return '<a href="/login">Log in</a>'
     return f"""<a class="who" href="/account">{escape(username)}</a>
 <form method="post" action="/logout"><button class="link">Log out</button></form>"""
 
@@ -148,8 +172,9 @@ def _visits(visits):
     return f'<p class="visits">You have opened this page <strong>{times}</strong>.</p>'
 
 
-def _note_form(text, error):
-    return f"""<form class="card" method="post" action="/notes">
+def _note_form(user, text, error):
+    return f"""<form class="card" id="note" method="post" action="/notes">
+<input type="hidden" name="author" value="{escape(user.id)}">
 <label for="text">New note</label>
 {_error(error)}<textarea id="text" name="text" rows="3"{_invalid(error)}>{escape(text)}</textarea>
 <button class="button">Save</button>

@@ -1,6 +1,6 @@
 """A counter and accounts with Pyramid."""
 
-import os
+from pathlib import Path
 
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPSeeOther
@@ -9,8 +9,8 @@ from pyramid.response import Response
 from sessionware import AuthError, SessionMiddleware, SQLiteStore, get_session
 from sessionware.auth import Auth, SQLiteUsers
 
-secret, store = os.environ["SESSION_SECRET"], SQLiteStore("app.db")
-auth = Auth(SQLiteUsers("app.db"))
+secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+store, auth = SQLiteStore("app.db"), Auth(SQLiteUsers("app.db"))
 
 
 def counter(request):
@@ -20,7 +20,7 @@ def counter(request):
 
 def login(request):
     enter = auth.register if "new" in request.POST else auth.login
-    enter(request, request.POST["name"], request.POST["password"])
+    enter(request, request.POST.get("name", ""), request.POST.get("password", ""))
     return HTTPSeeOther(location="/")
 
 
@@ -29,9 +29,13 @@ def logout(request):
     return HTTPSeeOther(location="/")
 
 
+def refused(error, _request):
+    return Response(error.message, error.status, content_type="text/plain")
+
+
 with Configurator() as config:
     config.add_view(counter, renderer="string")
     config.add_view(login, name="login", request_method="POST")
     config.add_view(logout, name="logout", request_method="POST")
-    config.add_exception_view(lambda error, _: Response(error.message, error.status), context=AuthError)
+    config.add_exception_view(refused, context=AuthError)
     app = SessionMiddleware(config.make_wsgi_app(), secret=secret, store=store)

@@ -1,16 +1,16 @@
 """A counter and accounts with WebOb."""
 
-import os
+from pathlib import Path
 
 from webob import Response
 from webob.dec import wsgify
-from webob.exc import HTTPNotFound, HTTPSeeOther, status_map
+from webob.exc import HTTPNotFound, HTTPSeeOther
 
 from sessionware import AuthError, SessionMiddleware, SQLiteStore, get_session
 from sessionware.auth import Auth, SQLiteUsers
 
-secret, store = os.environ["SESSION_SECRET"], SQLiteStore("app.db")
-auth = Auth(SQLiteUsers("app.db"))
+secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+store, auth = SQLiteStore("app.db"), Auth(SQLiteUsers("app.db"))
 
 
 @wsgify
@@ -23,14 +23,13 @@ def application(request):
                 return Response(text=f"{session.username or 'Stranger'}: {visits}", content_type="text/plain")
             case "POST", "/login":
                 enter = auth.register if "new" in form else auth.login
-                enter(request, form["name"], form["password"])
+                enter(request, form.get("name", ""), form.get("password", ""))
             case "POST", "/logout":
                 auth.logout(request)
             case _:
                 return HTTPNotFound()
     except AuthError as error:
-        refusal = status_map[error.status]
-        return refusal(error.message)
+        return Response(text=error.message, status=error.status, content_type="text/plain")
     return HTTPSeeOther(location="/")
 
 

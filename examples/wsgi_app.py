@@ -1,13 +1,13 @@
 """A counter and accounts without any framework, by the standard library alone."""
 
-import os
+from pathlib import Path
 from urllib.parse import parse_qs
 
 from sessionware import AuthError, SessionMiddleware, SQLiteStore, get_session
 from sessionware.auth import Auth, SQLiteUsers
 
-secret, store = os.environ["SESSION_SECRET"], SQLiteStore("app.db")
-auth = Auth(SQLiteUsers("app.db"))
+secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+store, auth = SQLiteStore("app.db"), Auth(SQLiteUsers("app.db"))
 
 
 def application(environ, start_response):
@@ -20,9 +20,9 @@ def application(environ, start_response):
             status, headers, text = "200 OK", [], f"{session.username or 'Stranger'}: {visits}"
         elif page == ("POST", "/login"):
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            form = {key: values[0] for key, values in parse_qs(body.decode()).items()}
+            form = {key: values[0] for key, values in parse_qs(body.decode("utf-8", "replace")).items()}
             enter = auth.register if "new" in form else auth.login
-            enter(environ, form["name"], form["password"])
+            enter(environ, form.get("name", ""), form.get("password", ""))
         elif page == ("POST", "/logout"):
             auth.logout(environ)
         else:

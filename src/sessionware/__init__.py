@@ -1,6 +1,7 @@
 """Sessions and logins for any WSGI application: safe by default, and no write is lost.
 
-    app = SessionMiddleware(app, secret=os.environ["SESSION_SECRET"], store=SQLiteStore("sessions.db"))
+    secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+    app = SessionMiddleware(app, secret=secret, store=SQLiteStore("sessions.db"))
 
     session = get_session(environ)
 
@@ -11,6 +12,7 @@ three do not export is private.
 from __future__ import annotations
 
 from ._core.changes import REMOVED
+from ._version import __version__
 from .cookie import Cookie
 from .errors import (
     AuthError,
@@ -81,6 +83,7 @@ __all__ = [
     "TokenInvalid",
     "UsernameRejected",
     "UsernameTaken",
+    "__version__",
     "get_session",
     "open_store",
 ]

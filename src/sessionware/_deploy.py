@@ -20,6 +20,10 @@ _NOT_OURS = "SESSIONWARE_TEST_"
 
 _MOST_DIGITS = 12
 
+_HOW_TO_MAKE_ONE = (
+    "`python -m sessionware secret --file PATH` makes a file with a good secret, unless it is there already."
+)
+
 
 def arguments_from_environment(variables: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Arguments for `SessionMiddleware` from variables such as `SESSIONWARE_STORE`. Raises `ConfigError`."""
@@ -63,13 +67,14 @@ def _secret(settings: Mapping[str, str], spelt: Callable[[str], str]) -> str | l
     """The secret, or those in the file, one per line and newest first."""
     secret, file = settings.get("secret"), settings.get("secret_file")
     if (secret is None) == (file is None):
-        raise ConfigError(
-            f"Set either {spelt('secret')} or {spelt('secret_file')}. `python -m sessionware secret` makes a good one."
-        )
+        problem = "neither is set" if secret is None else "both are set"
+        raise ConfigError(f"Set either {spelt('secret')} or {spelt('secret_file')}; {problem}. {_HOW_TO_MAKE_ONE}")
     if secret is not None:
         return secret.strip()
     lines = _read(str(file), spelt("secret_file")).split("\n")
     secrets = [line.strip() for line in lines if line.strip()]
+    if not secrets:
+        raise ConfigError(f"{spelt('secret_file')}: the file is empty. Remove it. {_HOW_TO_MAKE_ONE}")
     if not all(secret.isprintable() for secret in secrets):
         raise ConfigError(f"{spelt('secret_file')}: write the secrets as plain text in UTF-8, one per line.")
     return secrets
@@ -79,6 +84,8 @@ def _read(path: str, name: str) -> str:
     """The file's text. An error shows neither the path, which may be the secret itself, nor a byte of the content."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{name}: there is no such file. {_HOW_TO_MAKE_ONE}") from None
     except OSError as error:
         problem = error.strerror or "it cannot be opened"
     except UnicodeDecodeError:

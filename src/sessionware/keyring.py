@@ -58,6 +58,6 @@ def _repeats(secret: str | bytes) -> bool:
 def _config_error(problem: str) -> ConfigError:
     return ConfigError(
         f"{problem}: the secret must be at least {_MIN_CHARACTERS} random characters. "
-        "Make one with `python -m sessionware secret`, keep it out of the source code, and pass it in, "
-        'for example as secret=os.environ["SESSION_SECRET"].'
+        "Make one with `python -m sessionware secret --file session-secret`, keep it out of the source code, and pass "
+        'it in as secret=Path("session-secret").read_text().split().'
     )

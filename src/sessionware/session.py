@@ -384,7 +384,7 @@ def get_environ(request: Request, environ_key: str = ENVIRON_KEY) -> Environ:
             return candidate
     raise ConfigError(
         f"There is no session under {environ_key!r} in this request. Wrap the application where it is created, around "
-        'everything that uses sessions: app = SessionMiddleware(app, secret=os.environ["SESSION_SECRET"])'
+        "everything that uses sessions: app = SessionMiddleware(app, secret=…, store=…)"
     )
 
 

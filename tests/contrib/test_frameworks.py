@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from copy import copy
 from importlib.metadata import version
@@ -91,9 +92,9 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any
 
     store = sessionware.SQLiteStore
     with pytest.MonkeyPatch.context() as patching:
-        patching.setenv("SESSION_SECRET", SECRET)
         patching.syspath_prepend(EXAMPLES)
         patching.chdir(tmp_path_factory.mktemp("examples"))
+        Path("session-secret").write_text(secrets.token_urlsafe(32))
         patching.setattr(sessionware, "SQLiteStore", counting)
         yield lambda framework: importlib.import_module(framework.example.stem)
 
@@ -181,6 +182,19 @@ def test_logging_in_takes_the_password(browser: FrameworkBrowser, example: Any) 
 
     other.send("/login", name=name, password=PASSWORD)
     assert other.visit().text == f"{name}: 2"
+
+
+@each_framework
+@pytest.mark.parametrize(
+    "form", [{"name": "Ada"}, {"password": PASSWORD}, {"name": "Ada", "new": "yes"}, {"new": "yes"}]
+)
+def test_refusal_is_a_sentence(browser: FrameworkBrowser, form: dict[str, str]) -> None:
+    """And no traceback, whatever is missing from the form."""
+    refused = browser.send("/login", **form)
+
+    assert refused.status_int == (422 if "new" in form else 403)
+    assert refused.content_type == "text/plain"
+    assert re.fullmatch(r"(Incorrect|Please) [^\n<]+\.", refused.text)
 
 
 @each_framework
@@ -327,7 +341,7 @@ def numbers(release: str) -> list[int]:
 def test_page_shows_the_example(framework: Framework) -> None:
     """Each example is on the page, and small enough to be read there."""
     assert f"<!-- include: examples/{framework.example.name} -->" in PAGE
-    assert len(framework.example.read_text(encoding="utf-8").splitlines()) < 40
+    assert len(framework.example.read_text(encoding="utf-8").splitlines()) < 45
 
 
 def test_every_example_of_a_framework_is_tested() -> None:

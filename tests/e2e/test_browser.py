@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Cookie, Locator, Page, expect, sync_playwright
 
 import dev
+from tests.support.axe import violations
 from tests.support.prerequisites import require
 
 EXAMPLE = dev.ROOT / "examples" / "notes_app.py"
@@ -221,7 +223,7 @@ def test_form_on_another_origin_changes_nothing(
             page.wait_for_url(f"{notebook.url}/**")
 
     assert session_cookie(context)["value"] == before
-    assert "dark" not in notebook.get("/theme.css", before)
+    assert 'data-theme="auto"' in notebook.get("/", before)
     page.goto(notebook.url)
     expect(page.locator("h1")).to_have_text(f"{NAME}'s notes")
     expect(page.locator("article")).to_have_count(0)
@@ -250,7 +252,7 @@ def test_everything_works_without_javascript(notebook: Notebook, chromium: Brows
     press(page, page.get_by_role("button", name="Dark"))
     write(page)
     expect(page.locator("article")).to_contain_text(NOTE)
-    assert "dark" in notebook.get("/theme.css", session_cookie(context)["value"])
+    expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
     press(page, page.get_by_role("button", name="Delete"))
     expect(page.locator("article")).to_have_count(0)
     context.close()
@@ -324,6 +326,101 @@ def test_every_text_has_contrast(notebook: Notebook, page: Page, theme: str) -> 
 
     assert len(measured) > 15
     assert [text for ratio, text in measured if ratio < 4.5] == []
+
+
+SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
+
+
+def pages_of(notebook: Notebook, page: Page) -> Iterator[str]:
+    """Leads the browser to every kind of page that the notebook has, and names it."""
+
+    def go(path: str, *, then: Callable[[], object] = lambda: None) -> str:
+        page.goto(notebook.url + path)
+        then()
+        return path
+
+    def delete_with_another_password() -> None:
+        page.get_by_label("Your password").fill("something else, and long")
+        press(page, page.get_by_role("button", name="Delete account"))
+
+    for path in ("/", "/nothing", "/login", "/register", "/logout", "/notes"):
+        yield go(path)
+    fill_in(page, f"{notebook.url}/login", NAME, "something else, and long")
+    yield "wrong password"
+    fill_in(page, f"{notebook.url}/register", NAME, "short")
+    yield "short password"
+    register(page, notebook)
+    yield "no notes"
+    write(page, "")
+    yield "empty note"
+    write(page, "w" * 300)
+    write(page, NOTE * 10)
+    yield "notes"
+    yield go("/account")
+    yield go("/account", then=delete_with_another_password)
+    for path in ("/login", "/logout", "/nothing"):
+        yield f"{go(path)} for somebody who is logged in"
+
+
+def test_axe_finds_nothing_wrong(notebook: Notebook, page: Page) -> None:
+    """On every page, in both themes, on a desk and on phones; and nothing is wider than these are."""
+    wrong, seen = [], 0
+    for name in pages_of(notebook, page):
+        for width in (1280, 390, 320):
+            page.set_viewport_size({"width": width, "height": 700})
+            for scheme in SCHEMES:
+                page.emulate_media(color_scheme=scheme)
+                wrong += [f"{name}, {width}, {scheme}: {line}" for line in violations(page)]
+                seen += 1
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                wrong.append(f"{name}, {width}: scrolls sideways")
+
+    assert wrong == []
+    assert seen == 16 * 6
+
+
+def test_axe_finds_what_is_planted(page: Page) -> None:
+    """A picture without a text, a field without a label, a text without contrast."""
+    page.set_content(
+        "<html lang=en><title>x</title><main><h1>x</h1><img src=x><input><p style='color:#bbb;background:#fff'>grey</p>"
+    )
+
+    assert {line.partition(":")[0] for line in violations(page)} == {"image-alt", "label", "color-contrast"}
+
+
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_header_is_one_row(notebook: Notebook, page: Page, width: int) -> None:
+    """On a phone too, however long the name."""
+    page.set_viewport_size({"width": width, "height": 700})
+    for name in (NAME, "a" * 100):
+        register(page, notebook, name)
+        expect(page.get_by_role("button", name="Log out")).to_be_in_viewport(ratio=1)
+        middles = page.locator("header .brand, header .who, header button").evaluate_all(
+            "them => them.map(it => it.getBoundingClientRect()).map(box => (box.top + box.bottom) / 2)"
+        )
+        assert len(middles) == 3
+        assert max(middles) - min(middles) < 4
+        page.context.clear_cookies()
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_theme_is_switched_beside_a_note_that_is_half_written(
+    notebook: Notebook, chromium: Browser, theme: str
+) -> None:
+    """The note is still there, the switch shows what was chosen, and it was not saved. Without JavaScript."""
+    with closing(chromium.new_context(java_script_enabled=False)) as context:
+        page = context.new_page()
+        register(page, notebook)
+        page.get_by_label("New note").fill("half a\nthought ")
+        press(page, page.get_by_role("button", name=theme))
+
+        expect(page.get_by_role("button", name=theme)).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("[aria-pressed=true]")).to_have_count(1)
+        expect(page.get_by_label("New note")).to_have_value("half a\nthought")
+        expect(page.locator("article")).to_have_count(0)
+        press(page, page.get_by_role("button", name="Save"))
+        expect(page.locator("article")).to_contain_text("thought")
+        expect(page.get_by_label("New note")).to_have_value("")
 
 
 def test_sessions_in_two_browsers(notebook: Notebook, chromium: Browser, page: Page) -> None:

@@ -57,7 +57,7 @@ LAYERS = """
     databases.sqlite
     keyring  cookie  timeouts  usernames  _seals
     events
-    errors  _types
+    errors  _types  _version
     _core  auth.pages  auth.users  databases  testing.interleaving
 """
 

@@ -1,8 +1,8 @@
 """The pages tell the truth: their Python runs, the files they show are the files there are, their links lead somewhere.
 
 A `python` block is run, after those before it on the same page and in the same namespace, in an empty directory. What
-a reader has before opening the page is there: `app`, some WSGI application, and SESSION_SECRET in the environment. A
-block that cannot run here has `<!-- not run: why -->` on the line before it.
+a reader has before opening the page is there: `app`, some WSGI application, and the file session-secret, as README
+makes it. A block that cannot run here has `<!-- not run: why -->` on the line before it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import dev
+from sessionware import cli
 from tests.project.pages import blocks
-from tests.support.fixed import SECRET
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -42,7 +42,7 @@ def hello(environ: dict[str, Any], start_response: StartResponse) -> Iterable[by
 def test_the_python_on_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a reader copies works."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SESSION_SECRET", SECRET)
+    cli.main(["secret", "--file", "session-secret"])
 
     run(page, {"__name__": page.stem, "app": hello})
 
@@ -73,6 +73,35 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
     files = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]
 
     assert [file for file in files if not (page.parent / file).exists()] == []
+
+
+#: A secret that can be copied from where it stands, or one from the environment, which the next shell does not have.
+NO_SECRET = re.compile(
+    r"""secret=\\?["'b]|(Middleware|Manager)\((app, )?["']|environ\[\\?["']\w*SECRET|export \w*SECRET="""
+)
+
+
+def test_no_program_to_copy_from_holds_a_secret_or_needs_one_from_the_shell() -> None:
+    """Pages, examples and the library's own texts take it from a file, which is there on the next day too."""
+    source = [*(dev.ROOT / "src").rglob("*.py"), *(dev.ROOT / "examples").glob("*.py")]
+    shown = [path for path in [*dev.pages(), *source] if "testing" not in path.parts]
+
+    assert {path.name for path in shown} >= {"README.md", "deployment.md", "minimal.py", "keyring.py"}
+    assert [path.name for path in shown if NO_SECRET.search(path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'SessionMiddleware(app, secret="a long random text")',
+        'SessionManager("a long random text")',
+        'os.environ["SESSION_SECRET"]',
+        "$ export SESSION_SECRET=$(python -m sessionware secret)",
+    ],
+)
+def test_secret_to_copy_is_found(text: str) -> None:
+    """By the search above."""
+    assert NO_SECRET.search(text)
 
 
 def test_blocks_of_a_page_share_a_namespace_and_fail_at_their_own_line(tmp_path: Path) -> None:

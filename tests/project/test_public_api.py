@@ -20,6 +20,7 @@ import sessionware
 import sessionware.auth
 import sessionware.testing
 
+PYPROJECT = (dev.ROOT / "pyproject.toml").read_text(encoding="utf-8")
 PACKAGES = [sessionware, sessionware.auth, sessionware.testing]
 
 each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
@@ -94,6 +95,46 @@ def test_the_import_is_light() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert loaded.stdout.split() == []
+
+
+def test_the_release_is_written_once() -> None:
+    """In the source, so that a checkout that was never installed knows it; the metadata takes it from there."""
+    assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc|\.dev)\d+)?", sessionware.__version__)
+    assert re.findall(r"^(?:version|dynamic) = (.+)$", PYPROJECT, re.MULTILINE) == ['["version"]']
+    (path,) = re.findall(r'^\[tool\.hatch\.version\]\npath = "(.+)"$', PYPROJECT, re.MULTILINE)
+    assert f'__version__ = "{sessionware.__version__}"\n' in (dev.ROOT / path).read_text(encoding="utf-8")
+
+
+def unused_extras(pyproject: str) -> dict[str, list[str]]:
+    """The extras that install what no module imports, each with those packages."""
+    section = re.search(r"^\[project\.optional-dependencies\]\n(.*?)(?=^\[|\Z)", pyproject, re.DOTALL | re.MULTILINE)
+    extras = re.findall(r"^(\w+) = \[(.*?)\]", section[1] if section else "", re.DOTALL | re.MULTILINE)
+    unused = {
+        extra: [name for name in re.findall(r'"([\w.-]+)', listed) if name.lower().replace("-", "_") not in IMPORTED]
+        for extra, listed in extras
+    }
+    return {extra: names for extra, names in unused.items() if names}
+
+
+def imported() -> Iterator[str]:
+    """What the library's modules import, wherever in them."""
+    for path in Path(sessionware.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            yield from (name.partition(".")[0].lower() for name in names)
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                yield (node.module or "").partition(".")[0].lower()
+
+
+IMPORTED = set(imported())
+
+
+def test_every_extra_is_used() -> None:
+    """It installs what some module imports. (The search finds one that is not.)"""
+    planted = '[project.optional-dependencies]\nrun = ["webob>=1", "No-Such.Thing>=2"]\n[tool.x]\ny = ["z"]\n'
+
+    assert unused_extras(planted) == {"run": ["No-Such.Thing"]}
+    assert unused_extras(PYPROJECT) == {}
 
 
 def test_the_package_tells_type_checkers_that_it_is_typed() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import Field, fields, replace
 from importlib.metadata import entry_points
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 import pytest
 from webtest import TestApp
 
-from sessionware import ConfigError, SessionMiddleware, Timeouts, get_session
+from sessionware import ConfigError, SessionMiddleware, Timeouts, get_session, open_store
 from sessionware._core.lifetime import limits_of
 from tests.support.fixed import SECRET
 
@@ -109,12 +110,17 @@ def test_secret_file_has_one_a_line_and_the_newest_first(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("variables", "text"),
     [
-        ({}, "Set either SESSIONWARE_SECRET or SESSIONWARE_SECRET_FILE"),
-        ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_SECRET_FILE": "x"}, "Set either"),
+        (
+            {},
+            "Set either SESSIONWARE_SECRET or SESSIONWARE_SECRET_FILE; neither is set.*sessionware secret --file PATH",
+        ),
+        ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_SECRET_FILE": "x"}, "Set either.*; both are set"),
+        ({"SESSIONWARE_SECRET_FILE": "/dev/null"}, "^SESSIONWARE_SECRET_FILE: the file is empty"),
+        ({"SESSIONWARE_SECRET_FILE": "/"}, "^SESSIONWARE_SECRET_FILE: the file cannot be read"),
         ({"SESSIONWARE_SECRET": "short"}, "the secret has 5 characters"),
         (
             {"SESSIONWARE_SECRET_FILE": "/nowhere/secret"},
-            "SECRET_FILE: the file cannot be read \\(No such file",
+            "^SESSIONWARE_SECRET_FILE: there is no such file.*python -m sessionware secret --file PATH",
         ),
         (
             {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STROE": "memory://"},
@@ -160,6 +166,19 @@ def test_secret_is_the_same_in_a_variable_and_in_a_file(tmp_path: Path) -> None:
     )
 
     assert browser.get("/").text == "2"
+
+
+def test_file_of_secrets_is_read_alike_in_code(tmp_path: Path) -> None:
+    """The line that README and the examples show takes it as the environment's variable does, several lines too."""
+    file, store = tmp_path / "session-secret", f"sqlite:///{tmp_path}/sessions.db"
+    file.write_text(f"\n{token_urlsafe(32)}\r\n  {token_urlsafe(32)}\n\n")
+    variables = {"SESSIONWARE_SECRET_FILE": str(file), "SESSIONWARE_STORE": store}
+    browser = TestApp(SessionMiddleware.from_environ(app, variables))
+    browser.get("/")
+    browser.app = SessionMiddleware(app, secret=file.read_text().split(), store=open_store(store))
+
+    answer = browser.get("/")
+    assert (answer.text, "Set-Cookie" in answer.headers) == ("2", False)
 
 
 def test_nothing_is_made_before_all_is_understood(tmp_path: Path) -> None:
