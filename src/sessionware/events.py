@@ -29,6 +29,7 @@ EventName = Literal[
     "cookie.unknown_key",
     "store.unavailable",
     "store.conflict",
+    "store.replaced",
     "login.succeeded",
     "login.failed",
     "login.busy",
@@ -54,6 +55,7 @@ WARNINGS: frozenset[EventName] = frozenset(
         "cookie.unknown_key",
         "store.unavailable",
         "store.conflict",
+        "store.replaced",
         "login.busy",
         "csrf.blocked",
     }

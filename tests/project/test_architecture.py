@@ -52,9 +52,12 @@ LAYERS = """
     _core.environ  _core.values
     stores
     stores.memory  stores.sqlite  stores.file
+    stores._file_directory  stores._file_sweep
     stores._file_format
     stores.base
     databases.sqlite
+    databases.schema  databases.sqlite_file
+    databases.permissions  databases.replaced
     keyring  cookie  timeouts  usernames  _seals
     events
     errors  _types  _version
@@ -85,7 +88,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "stores": Kind(frozenset({"base", "_file_format"})),
+    "stores": Kind(frozenset({"base", "_file_format", "_file_directory", "_file_sweep"})),
     "auth.users": Kind(frozenset({"base"})),
     "auth.pages": Kind(frozenset({"request", "forms", "html"}), frozenset({"app", "redirects"})),
 }

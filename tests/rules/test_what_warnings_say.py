@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -15,10 +18,13 @@ from sessionware import (
     EventName,
     MemoryStore,
     SessionConflict,
+    SessionManager,
+    SQLiteStore,
     StoreUnavailable,
     get_session,
 )
 from sessionware._core.records import Chance
+from sessionware.databases import sqlite as sqlite_module
 from sessionware.events import WARNINGS
 from sessionware.testing import FaultyStore
 from tests.support.auth_kit import ADDRESS, PASSWORD, AuthBrowser, AuthSite
@@ -155,6 +161,17 @@ def store_conflict(visited: Visited) -> None:
         visited.browser.do(lambda environ: get_session(environ).update(n=1))
 
 
+def store_replaced(visited: Visited) -> None:
+    with TemporaryDirectory() as folder, patch.object(sqlite_module, "LOOK_EVERY", -1.0):
+        one, other = SQLiteStore(Path(folder, "one.db")), SQLiteStore(Path(folder, "other.db"))
+        SessionManager(SECRET, one, on_event=visited.site.events.append)
+        one.scan()
+        other.close()
+        Path(folder, "other.db").replace(Path(folder, "one.db"))
+        one.scan()
+        one.close()
+
+
 def login_busy(visited: Visited) -> None:
     def out_of_memory() -> None:
         raise Busy(retry_after=5)
@@ -181,11 +198,12 @@ SITUATIONS: list[tuple[EventName, Callable[[Visited], object]]] = [
     ("store.unavailable", store_unavailable),
     ("store.unavailable", touch_unavailable),
     ("store.conflict", store_conflict),
+    ("store.replaced", store_replaced),
     ("login.busy", login_busy),
 ]
 
 #: Warnings of the store, which does not know on whose behalf it is asked.
-OF_THE_STORE = {"record.corrupt", "record.unknown_key"}
+OF_THE_STORE = {"record.corrupt", "record.unknown_key", "store.replaced"}
 
 
 def told_by(name: EventName, act: Callable[[Visited], object]) -> tuple[Visited, Event]:

@@ -102,7 +102,35 @@ class KeepsTheConnection(ToyStore):
         return self.only
 
 
+class KeepsTheOthers(ToyStore):
+    """Finds out about each dead connection by losing a call to it."""
+
+    def _close_others(self) -> None:
+        pass
+
+
+class TriesTheOthers(ToyStore):
+    """Sends again for as long as there is another open connection."""
+
+    def _close_others(self) -> None:
+        pass
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        while True:
+            try:
+                return super()._call(method, *arguments)
+            except StoreUnavailable:
+                if not self._idle:
+                    raise
+
+
 CAUGHT_BY = [
+    (KeepsTheOthers, "connections_that_were_all_closed_meanwhile_cost_one_call", "so did the next call"),
+    (
+        TriesTheOthers,
+        "a_write_that_loses_its_answer_is_sent_once_whatever_connections_there_are",
+        "create gave False though its answer was lost",
+    ),
     (SendsAgain, "create_that_loses_its_answer_is_sent_once", "create gave False though its answer was lost"),
     (SendsAgain, "replace_that_loses_its_answer_is_sent_once", "replace gave False though its answer was lost"),
     (SendsAgain, "delete_that_loses_its_answer_is_sent_once", "delete gave False though its answer was lost"),

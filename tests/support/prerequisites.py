@@ -70,5 +70,6 @@ _PREREQUISITES: dict[str, tuple[Callable[[], str | None], str]] = {
     "chromium": (_chromium, "apt-get install chromium, or set SESSIONWARE_TEST_CHROMIUM to the path of one"),
     "nginx": (_nginx, "apt-get install nginx"),
     "pyright": (_pyright, "run `pyright --version` once with a network, so that it can fetch what it consists of"),
+    "sqlite3": (lambda: shutil.which("sqlite3"), "apt-get install sqlite3"),
     "strace": (lambda: shutil.which("strace"), "apt-get install strace"),
 }

@@ -77,7 +77,7 @@ def read(line: bytes) -> Any:
 
 
 class ToyStore(Store):
-    """Keeps connections that are idle for those who come next, and closes those on which anything went wrong."""
+    """Keeps connections that are idle for those who come next. When anything goes wrong on one, it closes all."""
 
     def __init__(self, host: str, port: int, path: tuple[str, ...] = ()) -> None:
         self._address = (host, port)
@@ -120,7 +120,10 @@ class ToyStore(Store):
 
     def close(self) -> None:
         while self._idle:
-            self._idle.pop().close()
+            try:
+                self._idle.pop().close()
+            except IndexError:  # another thread has just taken the last
+                return
 
     def _call(self, method: str, *arguments: Any) -> Any:
         try:
@@ -139,9 +142,14 @@ class ToyStore(Store):
                 raise ConnectionError("the server has closed the connection")
         except BaseException:
             connection.close()
+            self._close_others()
             raise
         self._idle.append(connection)
         return read(line)
+
+    def _close_others(self) -> None:
+        """A server that has closed one has probably closed the others too."""
+        self.close()
 
     def _connection(self) -> socket.socket:
         try:

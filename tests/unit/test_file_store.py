@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sessionware import ConfigError, FileStore, Record, StoreUnavailable
-from sessionware.stores import _file_format
+from sessionware.stores import _file_format, _file_sweep
 from sessionware.stores import file as file_module
 from tests.support.fixed import Clock
 from tests.support.kit import SessionSite
@@ -151,6 +151,30 @@ def test_damage_to_the_state_that_counts_falls_back_to_the_older_one(store: File
     assert store.load(ID, 0) == record(payload=b"one")
 
 
+def test_damage_anywhere_takes_one_record_at_most_and_never_makes_another(store: FileStore) -> None:
+    """Whichever byte is wrong: an earlier state, or no session; and those beside it are listed and swept."""
+    beside = record(id=OTHER, owner=OWNER)
+    store.create(beside)
+    store.create(record(payload=b"one"))
+    states = [record(payload=b"one"), record(2, b"two", OWNER)]
+    store.replace(states[1])
+    whole = path_of(store).read_bytes()
+    for place in range(len(whole)):
+        for value in (0, 0xFF, whole[place] ^ 1):
+            path_of(store).write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+
+            found = store.load(ID, 0)
+            assert found is None or found in states
+            assert [each for each in store.scan() if each.id == OTHER] == [beside]
+            assert beside in store.owned_by(OWNER, 0)
+            assert store.prune(0) == 0
+
+    for length in range(len(whole)):
+        path_of(store).write_bytes(whole[:length])
+        assert store.load(ID, 0) in [None, *states]
+        assert beside in store.scan()
+
+
 def test_file_under_another_name_holds_nothing(store: FileStore) -> None:
     """The id is part of the checksum."""
     store.create(record())
@@ -195,27 +219,51 @@ def test_prune_looks_at_a_bounded_number_of_files_and_goes_on(store: FileStore) 
 
     assert sum(removed) == 50
     assert max(removed) <= 4
-    assert len(looked) <= 30 * 4 * file_module._LOOKS
+    assert len(looked) <= 30 * 4 * _file_sweep.LOOKS
     assert len(store.scan()) == 50
 
 
 def test_other_files_are_left_alone(store: FileStore, tmp_path: Path) -> None:
-    """Whatever else lies in the directory is not ours."""
-    for name in ("README", "x" * 32, "AB" * 16 + ".bak"):
-        (tmp_path / "sessions" / name).write_bytes(b"mine")
-    store.create(record())
+    """Whatever else lies in the directory is not ours, whatever its name looks like, and however old it is."""
+    foreign = {
+        "README": b"mine",
+        "x" * 32: b"",
+        "AB" * 16: b"",
+        "cd" * 16 + ".bak": b"",
+        "12" * 16: b"an upload, named uuid4().hex",
+        "34" * 16: b"swallow",
+        "56" * 16: b"sw2\0" + bytes(500),
+        "owners/notes.txt": b"",
+        f"owners/{OWNER.hex()}/{ID.hex()}": b"not an entry, since it is not empty",
+    }
+    store.create(record(owner=OTHER))
+    for name, content in foreign.items():
+        file = tmp_path / "sessions" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+        os.utime(file, (0, time.time() - 2 * 3600))
+    (tmp_path / "sessions" / ("78" * 16)).mkdir()
+    (tmp_path / "sessions" / ("9a" * 16)).symlink_to(tmp_path / "sessions" / "README")
 
-    assert store.scan() == [record()]
-    store.prune(10**9)
-    assert len(list((tmp_path / "sessions").iterdir())) == 3
+    assert store.scan() == [record(owner=OTHER)]
+    for id in (bytes.fromhex("12" * 16), bytes.fromhex("78" * 16), bytes.fromhex("9a" * 16)):
+        assert (store.load(id, 0), store.replace(record(2, id=id)), store.delete(id)) == (None, False, False)
+        store.touch(id, 1, 2000)
+    assert store.owned_by(OWNER, 0) == []
+    assert store.prune(10**9) == 1
+
+    for name, content in foreign.items():
+        assert (tmp_path / "sessions" / name).read_bytes() == content
+    assert (tmp_path / "sessions" / ("78" * 16)).is_dir()
+    assert (tmp_path / "sessions" / ("9a" * 16)).is_symlink()
 
 
 def test_fsync_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With it each change is flushed, and a creation its directory too; without, none."""
     flushed: list[int] = []
+    stores = [FileStore(tmp_path / str(fsync), fsync=fsync) for fsync in (False, True)]
     monkeypatch.setattr(os, "fsync", flushed.append)
-    for fsync, expected in ((False, 0), (True, 4)):
-        store = FileStore(tmp_path / str(fsync), fsync=fsync)
+    for store, expected in zip(stores, (0, 4), strict=True):
         store.create(record())
         store.replace(record(2))
         store.delete(ID)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import random
+import sys
 from typing import Any
 
 import pytest
@@ -138,7 +140,7 @@ def test_a_store_that_was_emptied_keeps_nothing() -> None:
         store.delete(each.id)
     assert store.prune(NOW + 3600) == 0
 
-    kept = [*store._tables, *store._owners._tables, store._anonymous._ids, store._owned._ids]
+    kept = [*store._tables, *store._owners._tables, store._owners._many, store._anonymous._ids, store._owned._ids]
     assert not any(kept)
 
 
@@ -146,7 +148,53 @@ def test_the_garbage_collector_does_not_visit_sessions() -> None:
     """What is kept is bytes in tables of bytes: a million sessions do not slow a collection down."""
     store = store_of(1000, *(record(str(number), owner=ALICE if number % 2 else None) for number in range(1000)))
 
-    assert not any(map(gc.is_tracked, [*store._tables, *store._owners._tables]))
+    kept = [*store._tables, *store._owners._tables, *store._owners._many.values()]
+    assert not any(map(gc.is_tracked, kept))
+
+
+def test_many_sessions_of_one_owner_cost_no_more_each() -> None:
+    """Logging out everywhere, changing hands and sweeping look at each record, and not at each of them for each."""
+    few, many = steps(1000), steps(4000)
+
+    assert many < 5 * few
+
+
+def steps(count: int) -> int:
+    """How many calls it takes to create so many sessions of one account, end half of them, and sweep the others."""
+    store, calls = MemoryStore(), 0
+
+    def count_calls(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count_calls)
+    try:
+        for number in range(count):
+            store.create(record(str(number), owner=ALICE))
+        for each in store.owned_by(ALICE, NOW)[: count // 2]:
+            store.replace(each._replace(version=2, owner=None))
+        while store.prune(LATER + SLOT, 100):
+            pass
+    finally:
+        sys.setprofile(None)
+    assert store.scan() == store.owned_by(ALICE, NOW) == []
+    return calls
+
+
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 34, 100])
+def test_owners_of_few_and_of_many_records_are_listed_alike(count: int) -> None:
+    """However they come and go, whatever the order, and nothing is left of an owner who has none."""
+    store = store_of(1000, *(record(str(number), owner=ALICE) for number in range(count)))
+    left = sorted(store.scan())
+    random.Random(count).shuffle(left)
+    while left:
+        assert store.owned_by(ALICE, NOW) == sorted(left)
+        store.delete(left.pop().id)
+        store.create(record("back", owner=ALICE))
+        store.delete(record("back").id)
+
+    assert store.owned_by(ALICE, NOW) == []
+    assert not any([*store._owners._tables, store._owners._many])
 
 
 def test_namespaces_are_made_once() -> None:

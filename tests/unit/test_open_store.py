@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sessionware import ConfigError, FileStore, MemoryStore, SQLiteStore, open_store
+from sessionware import ConfigError, FileStore, MemoryStore, Record, SQLiteStore, open_store
+from sessionware.stores import open_existing_store
 
 
 def test_url_names_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,28 +29,168 @@ def test_url_names_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ]
 
 
+REFUSED = [
+    "",
+    "sessions.db",
+    "redis://localhost",
+    "mysql://localhost/db",
+    5,
+    None,
+    b"sqlite:///a.db",
+    # slashes missing, or too many
+    "sqlite:",
+    "sqlite:a.db",
+    "sqlite:/a.db",
+    "sqlite:/{here}/a.db",
+    "sqlite://",
+    "sqlite://a.db",
+    "sqlite:///",
+    "sqlite:////",
+    "sqlite:///a.db/",
+    "sqlite:///a.db/.",
+    "sqlite:///a.db//",
+    "sqlite//a.db",
+    "sqlite",
+    ":///a.db",
+    "file:",
+    "file:a",
+    "file:/a",
+    "file:{here}/a",
+    "file://",
+    "file://a",
+    "file:///",
+    "file:////",
+    "file:///{here}/a",
+    "memory:",
+    "memory",
+    "memory:/",
+    "memory:///",
+    # hosts, queries, fragments
+    "sqlite://host/a.db",
+    "sqlite://user:pw@host/a.db",
+    "sqlite://localhost/{here}/a.db",
+    "file://host{here}/a",
+    "file://localhost{here}/a",
+    "memory://host",
+    "memory:///path",
+    "memory://?max=5",
+    "memory://#x",
+    "sqlite:///a.db?mode=ro",
+    "sqlite:///a.db?",
+    "sqlite:///?a.db",
+    "sqlite:///a.db#x",
+    "sqlite:///a.db#",
+    "file://{here}/a?x",
+    "file://{here}/a#x",
+    # escapes that mean nothing, or two things
+    "sqlite:///a%.db",
+    "sqlite:///a%2.db",
+    "sqlite:///a%zz.db",
+    "sqlite:///a%00.db",
+    "sqlite:///%2fa.db",
+    "sqlite:///x%2Fa.db",
+    "sqlite:///a%ff.db",
+    "sqlite:///a%0A.db",
+    "file://{here}/a%00",
+    "file://{here}/%2e%2e%2fa",
+    # characters that somebody did not mean
+    "sqlite:///a\0.db",
+    "sqlite:///a.db\n",
+    "sqlite:///a\t.db",
+    "sqlite:///a\n.db",
+    " sqlite:///a.db",
+    "sqlite :///a.db",
+    "sqlite:// /a.db",
+    "sqlite:///a.db ",
+    "sqlite:/// a.db",
+    "sqlite:///x\\a.db",
+    "sqlite:\\\\\\a.db",
+    "file://{here}\\a",
+    "file://{here}/a ",
+    "file://{here}/a\r\n",
+    "sqlite:///\udce4.db",
+    "sqlite+pysqlite:///a.db",
+    "sqlite:///:memory:",
+]
+
+
+@pytest.mark.parametrize("url", REFUSED)
+def test_url_that_names_none_is_refused(url: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what can be written instead; and nothing is made anywhere."""
+    monkeypatch.chdir(tmp_path)
+    if isinstance(url, str):
+        url = url.replace("{here}", str(tmp_path))
+
+    for open_it in (open_store, open_existing_store):
+        with pytest.raises(ConfigError, match="memory"):
+            open_it(url)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
-    "url",
+    ("url", "path"),
     [
-        "",
-        "sessions.db",
-        "sqlite://",
-        "sqlite:///",
-        "sqlite://sessions.db",
-        "sqlite:///:memory:",
-        "file://",
-        "file://host/dir",
-        "memory://host",
-        "memory:///path",
-        "memory://?max=5",
-        "sqlite:///s.db?mode=ro",
-        "redis://localhost",
-        "mysql://localhost/db",
-        5,
-        None,
+        ("sqlite:///a.db", "a.db"),
+        ("SQLite:///a.db", "a.db"),
+        ("sqlite:///./a.db", "a.db"),
+        ("sqlite:///x/../a.db", "x/../a.db"),
+        ("sqlite:///{here}/a.db", "a.db"),
+        ("sqlite:///a b.db", "a b.db"),
+        ("sqlite:///%20a%20", " a "),
+        ("sqlite:///a%25.db", "a%.db"),
+        ("sqlite:///a%2525", "a%25"),
+        ("sqlite:///a%3Fb%23c%5Cd.db", "a?b#c\\d.db"),
+        ("sqlite:///a+b.db", "a+b.db"),
+        ("sqlite:///a@b:c.db", "a@b:c.db"),
+        ("sqlite:///%C3%BC%c3%bc.db", "üü.db"),
+        ("sqlite:///ünï.db", "ünï.db"),
+        ("sqlite:///memory", "memory"),
+        ("file://{here}/a", "a"),
+        ("FILE://{here}/a", "a"),
+        ("file://{here}/a/", "a"),
+        ("file://{here}/a%3Fb", "a?b"),
+        ("file://{here}/a;b&c=d", "a;b&c=d"),
     ],
 )
-def test_url_that_names_none_is_refused(url: Any) -> None:
-    """With what can be written instead."""
-    with pytest.raises(ConfigError, match="memory"):
+def test_the_path_that_is_opened_is_the_one_in_the_url(
+    url: str, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each character of it, with its escapes undone once."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").mkdir()
+    store = open_store(url.replace("{here}", str(tmp_path)))
+    store.create(Record(bytes(16), 1, 2**40, None, b""))
+
+    assert (tmp_path / path).exists()
+    made = {file.name.removesuffix("-wal").removesuffix("-shm") for file in tmp_path.iterdir()} - {"x"}
+    assert made == {Path(path).name}
+    assert len(open_existing_store(url.replace("{here}", str(tmp_path))).scan()) == 1
+
+
+@pytest.mark.parametrize("url", ["sqlite:///{here}/a", "file://{here}/a"])
+@pytest.mark.parametrize("place", ["missing", "empty", "directory", "text", "database"])
+def test_what_is_no_store_yet_is_not_made_one(url: str, place: str, tmp_path: Path) -> None:
+    """`open_existing_store` is for those who only look after a store."""
+    path = tmp_path / "a"
+    if place == "directory":
+        path.mkdir()
+    elif place == "database":
+        with closing(sqlite3.connect(path)) as application, application:
+            application.execute("CREATE TABLE notes (text)")
+    elif place != "missing":
+        path.write_bytes(b"" if place == "empty" else b"Dear diary, " * 100)
+    before = path.read_bytes() if path.is_file() else None
+
+    with pytest.raises(ConfigError, match=re.escape(str(path))):
+        open_existing_store(url.replace("{here}", str(tmp_path)))
+    assert (path.read_bytes() if path.is_file() else None) == before
+    assert [each.name for each in tmp_path.rglob("*")] == ([] if place == "missing" else ["a"])
+
+
+@pytest.mark.parametrize("url", ["redis://ann:hunter2@host/1", "sqlite://ann:hunter2@host/a", "x://h?password=hunter2"])
+def test_a_refused_url_shows_no_password(url: str) -> None:
+    """The error goes into logs."""
+    with pytest.raises(ConfigError) as raised:
         open_store(url)
+
+    assert "hunter2" not in str(raised.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sqlite3
@@ -19,8 +20,10 @@ from typing import Any
 import pytest
 
 from sessionware import ConfigError, Record, SQLiteStore, StoreUnavailable
+from sessionware.auth import SQLiteUsers
 from sessionware.databases import sqlite as database_module
-from sessionware.databases.sqlite import Database, Schema
+from sessionware.databases.schema import Schema
+from sessionware.databases.sqlite import Database
 
 NOW = int(time.time())
 ALICE = b"alice".ljust(16)
@@ -143,6 +146,142 @@ def test_a_file_of_something_else_is_refused_and_left_alone(path: Path) -> None:
     with pytest.raises(ConfigError, match="is not an SQLite database: give another path"):
         SQLiteStore(path)
     assert path.read_text().startswith("Dear diary")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE sessionware_sessions (id INTEGER PRIMARY KEY, what TEXT)",
+        "CREATE TABLE sessionware_schemas (name TEXT, release TEXT)",
+        "CREATE TABLE sessionware_schemas (what)",
+        "CREATE VIEW sessionware_sessions AS SELECT 1 AS id",
+        "CREATE TABLE notes (text); CREATE INDEX sessionware_sessions$$owner ON notes (text)",
+    ],
+)
+def test_a_table_of_somebody_else_that_has_our_name_is_refused_and_left_alone(path: Path, statement: str) -> None:
+    """It is named; nothing is made beside it."""
+    with closing(sqlite3.connect(path)) as owner:
+        owner.executescript(statement)
+        before = owner.execute("SELECT name, sql FROM sqlite_master").fetchall()
+
+    with pytest.raises(ConfigError, match="is not what sessionware made: give the path of another file"):
+        SQLiteStore(path)
+    with closing(sqlite3.connect(path)) as owner:
+        assert owner.execute("SELECT name, sql FROM sqlite_master").fetchall() == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE sessionware_sessions",
+        "ALTER TABLE sessionware_sessions RENAME COLUMN owner TO somebody",
+        "ALTER TABLE sessionware_sessions ADD COLUMN more",
+    ],
+)
+def test_a_table_that_was_changed_is_a_mistake_at_the_start(path: Path, statement: str) -> None:
+    """And not an outage of every page."""
+    SQLiteStore(path).close()
+    with closing(sqlite3.connect(path)) as vandal:
+        vandal.execute(statement)
+
+    with pytest.raises(ConfigError, match=r"'sessionware_sessions' .* is not what sessionware made"):
+        SQLiteStore(path)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o666, 0o640])
+def test_a_file_that_others_can_read_is_a_warning(path: Path, caplog: pytest.LogCaptureFixture, mode: int) -> None:
+    """One, with the command to run; it works all the same. Accounts in the same file do not repeat it."""
+    path.touch()
+    path.chmod(mode)
+    with caplog.at_level(logging.WARNING, "sessionware"):
+        SQLiteStore(path).create(record())
+        SQLiteStore(path)
+        SQLiteUsers(path)
+
+    assert len(caplog.messages) == 1
+    assert f"mode {mode:04o}" in caplog.messages[0]
+    assert caplog.messages[0].endswith(f"Run: chmod 600 {path}")
+
+
+def test_a_log_that_others_can_read_is_a_warning(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """SQLite made it when the file was open to others, and it does not become a secret with the file."""
+    store = SQLiteStore(path)
+    store.create(record())
+    Path(f"{path}-wal").chmod(0o644)
+    SQLiteStore(path)
+
+    assert [line.split("Run: ")[1] for line in caplog.messages] == [f"chmod 600 {path}-wal"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "advice"), [(0o777, "chmod 775"), (0o707, "chmod 705"), (0o775, None), (0o1777, None)]
+)
+def test_a_directory_that_others_can_write_to_is_a_warning(
+    path: Path, caplog: pytest.LogCaptureFixture, mode: int, advice: str | None
+) -> None:
+    """They could put another file in the place of this one; but not where the system keeps them from it."""
+    path.parent.chmod(mode)
+    SQLiteStore(path)
+
+    assert [line.split("Run: ")[1] for line in caplog.messages] == ([f"{advice} {path.parent}"] if advice else [])
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to give files away")
+def test_a_file_of_another_user_is_a_warning(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Who owns it can read it, whatever its mode."""
+    path.touch(mode=0o600)
+    os.chown(path, NOBODY, NOBODY)
+    SQLiteStore(path)
+
+    assert [line.split("Run: ")[1] for line in caplog.messages] == [f"chown 0 {path}"]
+    assert f"uid {NOBODY}" in caplog.messages[0]
+
+
+@needs_fork
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to become somebody else")
+@pytest.mark.parametrize(("user", "is_told"), [(0, False), (NOBODY - 1, True), (NOBODY, False)])
+def test_a_directory_of_another_user_is_a_warning(user: int, is_told: bool) -> None:
+    """That user could put another file in the place of this one; but root may work where it likes."""
+
+    def look() -> None:
+        with CaptureWarnings() as lines:
+            os.setuid(user)
+            SQLiteStore(folder / "sessions.db")
+        assert [line.split("Run: ")[1] for line in lines] == ([f"chown {user} {folder}"] if is_told else [])
+
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        os.chown(folder, NOBODY, NOBODY)
+        folder.chmod(0o1777)  # so that there is nothing else to be warned of
+        assert exit_code(fork(look)) == 0
+
+
+class CaptureWarnings(logging.Handler):
+    """What the library logs, also in a child."""
+
+    def __enter__(self) -> list[str]:
+        self.lines: list[str] = []
+        logging.getLogger("sessionware").addHandler(self)
+        return self.lines
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("sessionware").removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def test_the_files_that_are_made_are_for_their_owner_only(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the umask, and so without a warning."""
+    umask = os.umask(0)
+    try:
+        SQLiteStore(path).create(record())
+        SQLiteStore(path)
+    finally:
+        os.umask(umask)
+
+    assert {oct(stat.S_IMODE(file.stat().st_mode)) for file in path.parent.iterdir()} == {"0o600"}
+    assert caplog.messages == []
 
 
 @needs_fork
@@ -291,7 +430,7 @@ def test_processes_that_start_together_wait_for_each_other(path: Path, monkeypat
     """Here SQLite itself reports "locked" at once: while one writes into a new file, no other can switch it to WAL."""
     path.touch()
     with writer(path) as other:
-        monkeypatch.setattr("sessionware.databases.sqlite.time.sleep", lambda _: other.rollback())
+        monkeypatch.setattr("sessionware.databases.schema.time.sleep", lambda _: other.rollback())
 
         store = SQLiteStore(path)
 

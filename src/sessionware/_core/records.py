@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from .._seals import Keys, digests
 from ..errors import SessionConflict, SessionTooLarge, StoreError, StoreUnavailable
 from ..events import Events
-from ..stores.base import Record, Store
+from ..stores.base import Record, Store, listen
 from ..usernames import username_key
 from . import lifetime
 from .envelope import NO_EXTRA, Envelope, Stored, Unreadable, open_record, seal_envelope, tombstone
@@ -43,8 +43,11 @@ _NEW_IDS = 8
 #: Records to prune in one call, if all are to go: enough for a FileStore to look at a hundred thousand files.
 _BATCH = 20_000
 
-#: One in this many creations prunes, and at most this many records.
-PRUNE_EVERY = PRUNE_LIMIT = 100
+#: One in this many creations prunes.
+PRUNE_EVERY = 100
+
+#: At most this many records. More than come in between, or what a flood leaves would stay for ever.
+PRUNE_LIMIT = 2 * PRUNE_EVERY
 
 _UNKNOWN_KEY = (
     "no secret of this process opens this record: was the secret changed out of order, or is this an old release?"
@@ -90,6 +93,7 @@ class Records:
         self._max_bytes = max_bytes
         self._clock = clock
         self._chance = chance
+        listen(store, lambda detail: events.emit("store.replaced", detail=detail))
         self._creations = itertools.count(random.randrange(PRUNE_EVERY))  # noqa: S311
 
     def new_id(self) -> bytes:

@@ -2,6 +2,9 @@
 
 Each thread has its own connection, opened when the thread first needs one and closed when it ends. Statements commit by
 themselves, unless they are in a `transaction()`. Any error that SQLite reports while in use is `StoreUnavailable`.
+
+A connection goes on with its file even if somebody has removed it or put another one in its place, and nobody would
+ever find again what is written then. So a connection that is used is compared with the path once a second.
 """
 
 from __future__ import annotations
@@ -13,27 +16,19 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, StoreUnavailable
+from .replaced import ReplacedHook, log_replaced
+from .schema import Schema, install, version_of
+from .sqlite_file import Files, checked_path, create_file, file_id, files_at, remove_logs_of, warn_of_exposure
 
 #: Seconds to wait for another writer before the file counts as unavailable.
 BUSY_TIMEOUT = 5.0
 
-
-@dataclass(frozen=True)
-class Schema:
-    """Tables that belong together, and the version of their layout.
-
-    Several schemas live in one file side by side, each with its own version. Their tables' names begin with
-    `sessionware_`, so that they never clash with the application's.
-    """
-
-    name: str
-    version: int
-    statements: tuple[str, ...]
+#: Seconds between two looks whether a connection's file is still the one at the path.
+LOOK_EVERY = 1.0
 
 
 class Database:
@@ -43,12 +38,17 @@ class Database:
     """
 
     def __init__(self, path: str | os.PathLike[str], schema: Schema) -> None:
-        self.path: Path = _checked(path)
+        self.path: Path = checked_path(path)
+        self.tell: ReplacedHook = log_replaced
+        """Called with a sentence when another file was found at the path. The database goes on with that one."""
         self._mark = object()
         self._local = threading.local()
-        with _building:
-            _create_file(self.path)
-            self.add(schema)
+        self._schemas: list[Schema] = []
+        with _opening:
+            create_file(self.path)
+            warn_of_exposure(self.path)
+            self._add(schema)
+            self._file = file_id(self.path)
         _databases.add(self)
 
     def __repr__(self) -> str:
@@ -56,28 +56,47 @@ class Database:
 
     def add(self, schema: Schema) -> None:
         """Create these tables too, unless they exist. Raises `ConfigError` if a different release made them."""
+        with _opening, self._failures():
+            is_other = self._follow()
+            self._add(schema)
+        if is_other:
+            self._tell_replaced()
+
+    def _add(self, schema: Schema) -> None:
         try:
             # Not this thread's connection: servers build the application and then fork, so nothing stays open here.
             with closing(_connect(self.path)) as connection:
-                _install(connection, schema, self.path)
+                install(connection, schema, self.path)
         except sqlite3.Error as error:
             if type(error) is sqlite3.DatabaseError:  # not one of its subclasses: the bytes make no sense to SQLite
                 raise ConfigError(f"{str(self.path)!r} is not an SQLite database: give another path.") from error
             raise self._unavailable(error) from error
+        if schema not in self._schemas:
+            self._schemas.append(schema)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Run one statement and return all its rows, as tuples."""
         try:
             # Read to the end at once: a half-read cursor would hold its snapshot, and the WAL file would only grow.
             return self._connection().execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from error
 
-    def changes(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """Run one INSERT, UPDATE or DELETE and return how many rows it changed."""
+    def changes(self, sql: str, parameters: Sequence[Any] = (), *, patience: float | None = None) -> int:
+        """Run one INSERT, UPDATE or DELETE and return how many rows it changed.
+
+        With `patience`, it waits only so many seconds for another writer.
+        """
         try:
-            return self._connection().execute(sql, parameters).rowcount
-        except sqlite3.Error as error:
+            connection = self._connection()
+            if patience is None:
+                return connection.execute(sql, parameters).rowcount
+            _set_busy_timeout(connection, patience)
+            try:
+                return connection.execute(sql, parameters).rowcount
+            finally:
+                _set_busy_timeout(connection, BUSY_TIMEOUT)
+        except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from error
 
     @contextmanager
@@ -91,90 +110,133 @@ class Database:
             yield
             self.execute("COMMIT")
         except BaseException:
-            with suppress(sqlite3.Error):
+            with suppress(sqlite3.Error, StoreUnavailable):
                 self._connection().rollback()
             raise
 
     def close(self) -> None:
         """Close every thread's connection. None may be in use. A later use opens the file again."""
         self._local = threading.local()
-        for connection, mark in _open.copy().items():
+        for connection, (mark, _) in _open.copy().items():
             if mark is self._mark:
                 _close(connection)
 
     def _connection(self) -> sqlite3.Connection:
         try:
-            connection: sqlite3.Connection = self._local.connection
+            held: _Held = self._local.held
         except AttributeError:
+            held = self._opened()
+        if time.monotonic() >= held.looks_at and not held.connection.in_transaction:
+            held = self._looked_at(held)
+        return held.connection
+
+    def _looked_at(self, held: _Held) -> _Held:
+        """The same, or a new one if its file is no longer the one at the path.
+
+        If there is none, the old one stays open, but is not used: the file may come back.
+        """
+        if file_id(self.path) == held.file:
+            held.looks_at = time.monotonic() + LOOK_EVERY
+            return held
+        fresh = self._opened()
+        with suppress(sqlite3.Error):  # if the file was moved away, all that was stored should be in it
+            held.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        _close(held.connection)  # SQLite sees that the file was moved, and leaves alone what is at the path
+        return fresh
+
+    def _opened(self) -> _Held:
+        """This thread's connection, to the file that is at the path now."""
+        with _opening:
+            is_other = self._follow()
             connection = _connect(self.path)
-            _open[connection] = self._mark
-            self._local.closer = _Closer(connection)
-            self._local.connection = connection
-        return connection
+            try:
+                connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # opens the log as well
+                files = files_at(self.path)
+                if files.database != self._file:
+                    raise StoreUnavailable(f"{str(self.path)!r} is just being replaced.")
+            except BaseException:
+                connection.close()
+                raise
+            _open[connection] = self._mark, files
+        held = self._local.held = _Held(connection, files.database)
+        if is_other:
+            self._tell_replaced()
+        return held
+
+    def _follow(self) -> bool:
+        """Whether there is another file at the path than before. It is used from now on, if it has our tables.
+
+        Tables are not made in it, as they are at a start: it may be empty because somebody is just copying it.
+        """
+        found = file_id(self.path)
+        if found is None:
+            raise StoreUnavailable(f"{str(self.path)!r} is gone: put it back, or restart to begin with an empty one.")
+        if found == self._file:
+            return False
+        remove_logs_of([files for _, files in _open.values() if files.database != found], self.path)
+        with closing(_connect(self.path)) as connection:
+            if version_of(connection, self._schemas[0].name) is None:
+                raise StoreUnavailable(
+                    f"{str(self.path)!r} was replaced by a file without the tables of {self._schemas[0].name!r}: put "
+                    "the right one there, or restart to begin with empty tables."
+                )
+            try:
+                for schema in self._schemas:
+                    install(connection, schema, self.path)
+            except ConfigError as error:
+                raise StoreUnavailable(str(error)) from error
+        self._file = found
+        return True
+
+    def _tell_replaced(self) -> None:
+        warn_of_exposure(self.path)
+        self.tell(f"{str(self.path)!r} is another file than before. What is only in the old one is not used.")
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise self._unavailable(error) from error
 
     def _before_fork(self) -> None:
         """Close this thread's connection. In a transaction it stays open, and the child must leave it alone."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is not None and not connection.in_transaction:
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is not None and not held.connection.in_transaction:
+            del held
             self._local.__dict__.clear()
 
     def _after_fork(self) -> None:
         self._local = threading.local()
 
-    def _unavailable(self, error: sqlite3.Error) -> StoreUnavailable:
+    def _unavailable(self, error: Exception) -> StoreUnavailable:
         return StoreUnavailable(f"{str(self.path)!r}: {error}")
 
 
-class _Closer:
-    """One of a thread's local values. They are dropped when the thread ends, and this closes its connection."""
+def has_schema(path: Path, name: str) -> bool:
+    """Whether these tables are in the file, which is not made. If it cannot be read, opening it will say why."""
+    try:
+        with closing(_connect(path)) as connection:
+            return version_of(connection, name) is not None
+    except sqlite3.Error:
+        return path.exists()
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+
+class _Held:
+    """A thread's connection. It is one of its local values, which are dropped when it ends, and that closes it."""
+
+    __slots__ = ("_process", "connection", "file", "looks_at")
+
+    def __init__(self, connection: sqlite3.Connection, file: tuple[int, int] | None) -> None:
+        self.connection = connection
+        self.file = file
+        self.looks_at = time.monotonic() + LOOK_EVERY
         self._process = os.getpid()
 
     def __del__(self) -> None:
         # A forked child drops the values of its parent's threads too, and must not close what is not its own.
         if os.getpid() == self._process:
-            _close(self._connection)
-
-
-def _checked(path: str | os.PathLike[str]) -> Path:
-    """The absolute path (servers change the current directory later), if a database can be there."""
-    if os.fspath(path) in ("", ":memory:"):
-        raise ConfigError(
-            f"{path!r} would be a different database in each thread: give the path of a file, "
-            "or use MemoryStore() (for accounts, MemoryUsers())."
-        )
-    absolute = Path(path).absolute()
-    problem = _problem_with(absolute)
-    if problem:
-        raise ConfigError(f"{str(absolute)!r} {problem}.")
-    return absolute
-
-
-def _problem_with(path: Path) -> str | None:
-    if path.is_dir():
-        return "is a directory: give the path of a file in it"
-    if not path.parent.is_dir():
-        return f"cannot be created: create the directory {str(path.parent)!r} first"
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        return f"cannot be used: SQLite creates files beside it, so let this process write to {str(path.parent)!r}"
-    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
-        return "cannot be used: let this process read and write the file"
-    return None
-
-
-def _create_file(path: Path) -> None:
-    """Create the file, readable by its owner only. SQLite gives the files beside it the same mode.
-
-    A file that exists is not even opened: closing it again would drop the locks that this process has on it.
-    """
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise ConfigError(f"{str(path)!r} cannot be created ({error.strerror}): give another path.") from error
+            _close(self.connection)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -191,48 +253,19 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _install(connection: sqlite3.Connection, schema: Schema, path: Path) -> None:
-    if _switch_to_wal(connection) != "wal":
-        raise ConfigError(f"{str(path)!r} does not allow WAL mode, as on a network drive: put it on a local disk.")
-    with connection:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_VERSIONS)
-        row = connection.execute("SELECT version FROM sessionware_schemas WHERE name = ?", (schema.name,)).fetchone()
-        if row is None:
-            for statement in schema.statements:
-                connection.execute(statement)
-            connection.execute("INSERT INTO sessionware_schemas VALUES (?, ?)", (schema.name, schema.version))
-        elif row[0] != schema.version:
-            raise ConfigError(
-                f"{str(path)!r} was made by another release of sessionware ({schema.name!r} has version {row[0]}, not "
-                f"{schema.version}): install that release, or give the path of another file."
-            )
+def _set_busy_timeout(connection: sqlite3.Connection, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
-def _switch_to_wal(connection: sqlite3.Connection) -> object:
-    """Switch, and return the mode that the file has then. SQLite does not wait here for others who switch too."""
-    deadline = time.monotonic() + BUSY_TIMEOUT
-    while True:
-        try:
-            return connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-_VERSIONS = """
-    CREATE TABLE IF NOT EXISTS sessionware_schemas (name TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID
-"""
-
-# Several threads may build databases on one path; `_create_file` must not close a file that another just opened.
-_building = threading.Lock()
+# Several threads may build databases on one path, and `create_file` must not close a file that another just opened.
+# Nor must one take over a file that was put in the place of another while others still open the old one.
+_opening = threading.Lock()
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
 
-#: Every open connection, and the mark of its database. They are kept here, outside anything that could become garbage,
-#: so that a connection is always closed before it is collected.
-_open: dict[sqlite3.Connection, object] = {}
+#: Every open connection, with the mark of its database and the files that it has open. They are kept here, outside
+#: anything that could become garbage, so that a connection is always closed before it is collected.
+_open: dict[sqlite3.Connection, tuple[object, Files]] = {}
 
 #: The connections that a forked child found open. They are kept for ever, because the child must not close them.
 _inherited: list[sqlite3.Connection] = []
@@ -255,6 +288,8 @@ def _before_fork() -> None:
 
 
 def _after_fork() -> None:
+    global _opening
+    _opening = threading.Lock()  # a thread that the child does not have may have held it
     _inherited.extend(_open)
     _open.clear()
     for database in list(_databases):

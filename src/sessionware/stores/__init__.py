@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import unquote
 
 from ..errors import ConfigError
 from .base import Store
@@ -16,45 +17,18 @@ def open_store(url: str) -> Store:
     """The store that a URL names, for ini files, environment variables and the command line. Code passes objects.
 
     `memory://` · `sqlite:///sessions.db` (relative) · `sqlite:////var/lib/app/sessions.db` (absolute) ·
-    `file:///var/lib/app/sessions` (always absolute). Raises `ConfigError`.
+    `file:///var/lib/app/sessions` (always absolute). In a path, `%3F`, `%23` and `%25` stand for `?`, `#` and `%`.
+    Raises `ConfigError`.
     """
-    scheme, path = _parsed(url)
-    return _OPENERS[scheme](path)
+    kind, path = _parsed(url)
+    return kind.open(path)
 
 
 def open_existing_store(url: str) -> Store:
-    """The same, but nothing is created: also raises `ConfigError` if there is no file or directory yet."""
-    scheme, path = _parsed(url)
-    place = Path(path[1:] if scheme == "sqlite" else path)
-    if scheme != "memory" and not place.exists():
-        raise ConfigError(f"{url!r}: {str(place)!r} does not exist. Check the spelling of the path.")
-    return _OPENERS[scheme](path)
-
-
-def _parsed(url: str) -> tuple[str, str]:
-    """Scheme and path."""
-    try:
-        scheme, place, path, query, fragment = urlsplit(url) if isinstance(url, str) else ("", "", "", "", "")
-    except ValueError:
-        scheme, place, path, query, fragment = "", "", "", "", ""
-    path = unquote(path)
-    if (
-        scheme not in _OPENERS
-        or place
-        or query
-        or fragment
-        or "\0" in path
-        or (scheme == "memory") != (path in ("", "/"))
-    ):
-        raise ConfigError(
-            f"{_shown(url)} does not name a store: write memory://, sqlite:///relative.db, sqlite:////absolute.db or file:///directory."
-        )
-    return scheme, path
-
-
-def _shown(url: object) -> str:
-    """The URL as an error may show it: without the part in which a password may stand."""
-    return re.sub(r"//[^/]*@", "//…@", repr(url))
+    """The same, but nothing is created: also raises `ConfigError` if there is no store yet."""
+    kind, path = _parsed(url)
+    kind.check_exists(path)
+    return kind.open(path)
 
 
 # Each is imported only when it is asked for, so that nobody pays for the others.
@@ -69,7 +43,13 @@ def _memory(_path: str) -> Store:
 def _sqlite(path: str) -> Store:
     from .sqlite import SQLiteStore
 
-    return SQLiteStore(path[1:])
+    return SQLiteStore(path)
+
+
+def _check_sqlite(path: str) -> None:
+    from .sqlite import check_exists
+
+    check_exists(path)
 
 
 def _file(path: str) -> Store:
@@ -78,4 +58,56 @@ def _file(path: str) -> Store:
     return FileStore(path)
 
 
-_OPENERS = {"memory": _memory, "sqlite": _sqlite, "file": _file}
+def _check_file(path: str) -> None:
+    from .file import check_exists
+
+    check_exists(path)
+
+
+class _Kind(NamedTuple):
+    """What a scheme stands for."""
+
+    rest: re.Pattern[str]
+    """What may come behind the colon. Its group is the path, still with escapes."""
+    open: Callable[[str], Store]
+    check_exists: Callable[[str], None]
+
+
+_KINDS = {
+    "memory": _Kind(re.compile(r"//()"), _memory, lambda _path: None),
+    "sqlite": _Kind(re.compile(r"///(.*[^/])(?<!/\.)"), _sqlite, _check_sqlite),
+    "file": _Kind(re.compile(r"//(/[^/].*)"), _file, _check_file),
+}
+
+#: A path as a URL may have it. A backslash is meant for a slash, and an escaped slash for none: neither is guessed at.
+_PATH = re.compile(r"(?:[^%?#\\]|%(?!2[Ff])[0-9A-Fa-f]{2})*")
+
+
+def _parsed(url: object) -> tuple[_Kind, str]:
+    """What the URL stands for, and the path exactly as it says. Not by `urlsplit`, which mends what is wrong."""
+    scheme, _, rest = url.partition(":") if isinstance(url, str) else ("", "", "")
+    kind = _KINDS.get(scheme.lower())
+    found = kind and kind.rest.fullmatch(rest)
+    path = _unescaped(found[1]) if found else None
+    if kind is None or path is None:
+        raise ConfigError(
+            f"{_shown(url)} does not name a store: write memory://, sqlite:///relative.db, sqlite:////absolute.db or "
+            "file:///directory. In a path, write %3F, %23 and %25 for ?, # and %."
+        )
+    return kind, path
+
+
+def _unescaped(path: str) -> str | None:
+    """The path, or None if anything in it could be meant in another way."""
+    if not _PATH.fullmatch(path) or path != path.strip():
+        return None
+    try:
+        text = unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() else None
+
+
+def _shown(url: object) -> str:
+    """The URL as an error may show it: without the parts in which a password may stand."""
+    return re.sub(r"\?.*", "?…", re.sub(r"//[^/]*@", "//…@", repr(url)))

@@ -53,8 +53,11 @@ class Slots:
 
     @classmethod
     def read(cls, id: bytes, file: int) -> Slots:
-        """The slots of an open file."""
-        content = os.pread(file, _READ, 0)
+        """The slots of an open file. Something else that lies there, such as a directory, has none."""
+        try:
+            content = os.pread(file, _READ, 0)
+        except IsADirectoryError:
+            content = b""
         if len(content) == _READ:
             content += os.pread(file, os.fstat(file).st_size - _READ, _READ)
         return cls(id, content)
@@ -69,6 +72,14 @@ class Slots:
             return offset, capacity
         end = max((offset + _HEAD + capacity for _, _, offset, capacity in self._claims), default=0)
         return end, capacity_for(payload)
+
+
+def is_ours(file: int) -> bool:
+    """Whether an open file was made by a store: it is empty, or begins as a slot does, as far as it goes."""
+    try:
+        return _MAGIC.startswith(os.pread(file, len(_MAGIC), 0))
+    except IsADirectoryError:
+        return False
 
 
 def capacity_for(payload: bytes) -> int:

@@ -10,12 +10,17 @@ seconds since the epoch) and knows nothing about cookies or users. Three rules c
   False, and its caller would make the change a second time, on top. What only reads may be sent again.
 
 Every failure of the medium is `StoreUnavailable`, with its cause chained. "Not there" is never an error.
+
+A store whose medium can be put in the place of another while it is used, as a file can, may have one method more:
+`when_replaced(tell)`. The manager calls it once, with a function. The store calls that function with a sentence about
+what it found, each time that it goes on with another medium than before, and the event `store.replaced` is the result.
 """
 
 from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ..errors import ConfigError
@@ -71,7 +76,11 @@ class Store(Protocol):
 
     @abstractmethod
     def touch(self, id: bytes, version: int, expires_at: int) -> None:
-        """Let the record live until `expires_at`, if it has this version and expires earlier. Its version stays."""
+        """Let the record live until `expires_at`, if it has this version and expires earlier. Its version stays.
+
+        A page that only reads makes this call, so it does not wait: if another writer is in the way for more than a
+        moment, it raises `StoreUnavailable`, and a later page tries again.
+        """
 
     @abstractmethod
     def delete(self, id: bytes) -> bool:
@@ -103,6 +112,13 @@ class Store(Protocol):
 
         `name` is 1 to 32 lower-case letters, digits and `_`, beginning with a letter. Anything else is a `ConfigError`.
         """
+
+
+def listen(store: Store, tell: Callable[[str], None]) -> None:
+    """Let a store that notices when its medium is replaced `tell` about it."""
+    when_replaced = getattr(store, "when_replaced", None)
+    if callable(when_replaced):
+        when_replaced(tell)
 
 
 def checked_name(name: str) -> str:

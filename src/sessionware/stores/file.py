@@ -10,9 +10,7 @@ before the record is written, and what they point to is verified when it is read
 from __future__ import annotations
 
 import errno
-import itertools
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,8 +18,11 @@ from functools import wraps
 from pathlib import Path
 from typing import TypeVar
 
+from ..databases.replaced import ReplacedHook, log_replaced
 from ..errors import ConfigError, StoreUnavailable
-from ._file_format import Slots, capacity_for, packed
+from ._file_directory import check_marked, claimed, mark_of, sync_directory
+from ._file_format import Slots, capacity_for, is_ours, packed
+from ._file_sweep import LOOKS, Walk, ids_among, remove_if_abandoned
 from .base import Record, Store, checked_name
 
 try:
@@ -30,33 +31,37 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
-_NAME_LENGTH = 32
 _OWNERS = "owners"
 
-#: Seconds after which a file without a valid slot, or an entry without a record, must be left from a killed process.
-_ABANDONED = 3600
+#: Seconds for which a touch waits for another writer, in steps.
+_TOUCH_PATIENCE, _TOUCH_STEP = 0.05, 0.005
 
-#: Files that `prune` looks at for each record that it may remove.
-_LOOKS = 5
+#: Seconds between two looks whether the directory is still the same.
+_LOOK_EVERY = 1.0
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
 def _medium(method: _Function) -> _Function:
-    """Turn every failure of the file system into `StoreUnavailable`."""
+    """Look at the directory from time to time, and turn every failure of the file system into `StoreUnavailable`."""
 
     @wraps(method)
-    def guarded(*args: object, **kwargs: object) -> object:
+    def guarded(self: FileStore, *args: object, **kwargs: object) -> object:
         try:
-            return method(*args, **kwargs)
+            if time.monotonic() >= self._looks_at:
+                self._look()
+            return method(self, *args, **kwargs)
         except OSError as error:
-            raise StoreUnavailable(f"{error.strerror}: {error.filename or args[0]!r}") from error
+            raise StoreUnavailable(f"{error.strerror}: {error.filename or self!r}") from error
 
     return guarded  # type: ignore[return-value]
 
 
 class FileStore(Store):
     """A store in the directory at `path`. It is created (mode 0700) if it does not exist; its parent must exist.
+
+    A directory that exists must be empty, or a FileStore's already: a file in it, `sessionware-store`, says so. Nothing
+    is ever removed from a directory without that mark.
 
     All threads and processes of one machine share it. It is not for network drives. Killing a process loses nothing
     that was saved. A power cut may undo the last half minute, including logouts. With `fsync=True` each change waits
@@ -70,11 +75,14 @@ class FileStore(Store):
             raise ConfigError(
                 "FileStore('') would be the current directory: give the path of a directory that nothing else uses."
             )
-        self._path = _made(Path(path).absolute())
+        self._path = claimed(Path(path).absolute())
         self._directory = str(self._path) + "/"
         self._fsync = fsync
         self._names: tuple[str, ...] = ()
-        self._walk = _Walk(self._directory)
+        self._walk = Walk(self._directory)
+        self._mark = mark_of(self._path)
+        self._looks_at = time.monotonic() + _LOOK_EVERY
+        self._tell: ReplacedHook = log_replaced
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {str(self._path)!r}>"
@@ -82,6 +90,10 @@ class FileStore(Store):
     @property
     def path(self) -> tuple[str, ...]:
         return self._names
+
+    def when_replaced(self, tell: ReplacedHook) -> None:
+        """From now on, `tell` what happened when another directory is found in the place of this one."""
+        self._tell = tell
 
     @_medium
     def create(self, record: Record) -> bool:
@@ -106,6 +118,9 @@ class FileStore(Store):
     @_medium
     def load(self, id: bytes, now: int) -> Record | None:
         record = self._read(id)
+        if record is None:
+            self._look()  # at once: if the directory is gone, nobody knows whether there is such a session
+            record = self._read(id)
         return record if record is not None and record.expires_at > now else None
 
     @_medium
@@ -129,7 +144,7 @@ class FileStore(Store):
 
     @_medium
     def touch(self, id: bytes, version: int, expires_at: int) -> None:
-        with self._locked(id) as file:
+        with self._locked(id, patience=_TOUCH_PATIENCE) as file:
             if file is None:
                 return
             slots = Slots.read(id, file)
@@ -140,7 +155,7 @@ class FileStore(Store):
     @_medium
     def delete(self, id: bytes) -> bool:
         with self._locked(id) as file:
-            if file is None:
+            if file is None or not is_ours(file):
                 return False
             record = Slots.read(id, file).record
             os.unlink(self._file(id))
@@ -152,7 +167,7 @@ class FileStore(Store):
     def prune(self, now: int, limit: int = 1000) -> int:
         """As every store does. Looks at a few files for each that it may remove, from where the last call stopped."""
         removed = 0
-        for id in _ids(self._walk.next_names(_LOOKS * limit)):
+        for id in ids_among(self._walk.next_names(LOOKS * limit)):
             if self._prune_one(id, now):
                 removed += 1
                 if removed == limit:
@@ -163,7 +178,7 @@ class FileStore(Store):
     def owned_by(self, owner: bytes, now: int) -> list[Record]:
         folder = self._owner_folder(owner)
         try:
-            ids = sorted(_ids(os.listdir(folder)))
+            ids = sorted(ids_among(os.listdir(folder)))
         except FileNotFoundError:
             return []
         records = []
@@ -177,9 +192,10 @@ class FileStore(Store):
 
     @_medium
     def scan(self, after: bytes | None = None, limit: int = 1000) -> list[Record]:
-        ids = sorted(id for id in _ids(os.listdir(self._directory)) if after is None or id > after)
+        last = "" if after is None else after.hex()
+        names = sorted(name for name in os.listdir(self._directory) if name > last)
         records: list[Record] = []
-        for id in ids:
+        for id in ids_among(names):
             if len(records) == limit:
                 break
             record = self._read(id)
@@ -190,7 +206,23 @@ class FileStore(Store):
     def namespace(self, name: str) -> FileStore:
         sibling = FileStore(self._path / f"in_{checked_name(name)}", fsync=self._fsync)
         sibling._names = (*self._names, name)
+        sibling._tell = self._tell
         return sibling
+
+    # The directory
+
+    def _look(self) -> None:
+        """See that the directory is there. Another one in its place is used from now on, as after a restart."""
+        try:
+            check_marked(self._path)
+            mark = mark_of(self._path)
+        except ConfigError as error:
+            raise StoreUnavailable(f"{error} Put it back, or restart to begin with an empty one.") from error
+        self._looks_at = time.monotonic() + _LOOK_EVERY
+        if mark != self._mark:
+            self._mark = mark
+            self._walk = Walk(self._directory)
+            self._tell(f"{str(self._path)!r} is another directory than before. What was stored there is not used.")
 
     # One record's file
 
@@ -213,27 +245,29 @@ class FileStore(Store):
         return slots.record
 
     @contextmanager
-    def _locked(self, id: bytes) -> Iterator[int | None]:
+    def _locked(self, id: bytes, patience: float | None = None) -> Iterator[int | None]:
         """The record's file, open and locked against other writers; None if there is none."""
-        file = self._open_locked(id)
+        file = self._open_locked(id, patience)
         try:
             yield file
         finally:
             if file is not None:
                 os.close(file)
 
-    def _open_locked(self, id: bytes) -> int | None:
+    def _open_locked(self, id: bytes, patience: float | None = None) -> int | None:
         """The same, but the caller must close it.
+
+        With `patience`, it is `BlockingIOError` if the lock is not free within so many seconds.
 
         Each call opens the file again, and `flock` belongs to the open file, so it keeps threads apart as well.
         """
         try:
             file = os.open(self._file(id), os.O_RDWR)
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return None
         is_there = False
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _lock(file, patience)
             is_there = os.fstat(file).st_nlink > 0  # else the previous holder of the lock deleted it
         finally:
             if not is_there:
@@ -259,8 +293,9 @@ class FileStore(Store):
                 os.close(os.open(f"{folder}/{id.hex()}", os.O_CREAT | os.O_WRONLY, 0o600))
                 return
             except FileNotFoundError:  # the folder is not there yet, or was just removed because it was empty
-                with suppress(FileExistsError):  # despite exist_ok, which looks again: by then it may be gone
-                    os.makedirs(folder, 0o700, exist_ok=True)
+                for missing in (f"{self._directory}{_OWNERS}", folder):
+                    with suppress(FileExistsError):
+                        os.mkdir(missing, 0o700)
 
     def _remove_from_owner(self, owner: bytes, id: bytes) -> None:
         folder = self._owner_folder(owner)
@@ -281,14 +316,14 @@ class FileStore(Store):
         with self._locked(id) as file:
             record = None if file is None else Slots.read(id, file).record
             if record is None or record.owner != owner:
-                _remove_if_abandoned(f"{self._owner_folder(owner)}/{id.hex()}")
+                remove_if_abandoned(f"{self._owner_folder(owner)}/{id.hex()}")
 
     # Sweeping
 
     def _prune_one(self, id: bytes, now: int) -> bool:
         record = self._read(id)
         if record is None:
-            _remove_if_abandoned(self._file(id))
+            remove_if_abandoned(self._file(id))
             return False
         if record.expires_at > now:
             return False
@@ -302,66 +337,26 @@ class FileStore(Store):
 
     def _sync_directory(self) -> None:
         """Write the directory's entries to the disk too: a file that has no name there is lost."""
-        if not self._fsync:
-            return
-        directory = os.open(self._directory, os.O_RDONLY)
+        if self._fsync:
+            sync_directory(self._directory)
+
+
+def _lock(file: int, patience: float | None) -> None:
+    """Lock the open file against others."""
+    if patience is None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return
+    deadline = time.monotonic() + patience
+    while True:
         try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                raise BlockingIOError(error.errno, "Another writer is in the way") from error
+            time.sleep(_TOUCH_STEP)
 
 
-class _Walk:
-    """A walk through a directory, a few names at a time, that starts again after the end."""
-
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
-        self._entries: os._ScandirIterator[str] | None = None
-        self._lock = threading.Lock()
-
-    def next_names(self, count: int) -> list[str]:
-        """The next names, at most `count`; fewer at the end of the directory."""
-        with self._lock:
-            names = self._take(count)
-            return names if names else self._begin()._take(count)
-
-    def _begin(self) -> _Walk:
-        self._entries = os.scandir(self._directory)
-        return self
-
-    def _take(self, count: int) -> list[str]:
-        return [entry.name for entry in itertools.islice(self._entries or (), count)]
-
-    def __del__(self) -> None:
-        if self._entries is not None:
-            self._entries.close()
-
-
-def _ids(names: list[str]) -> Iterator[bytes]:
-    """The ids among file names, which all have the same length."""
-    for name in names:
-        if len(name) == _NAME_LENGTH:
-            with suppress(ValueError):
-                yield bytes.fromhex(name)
-
-
-def _remove_if_abandoned(path: str) -> None:
-    with suppress(FileNotFoundError):
-        # The system's clock, because it is compared with the file system's time: when this file was created.
-        # One that lies ahead, because a clock was set back, is left alone: somebody may be writing the file right now.
-        if time.time() - os.stat(path).st_mtime > _ABANDONED:
-            os.unlink(path)
-
-
-def _made(path: Path) -> Path:
-    try:
-        path.mkdir(mode=0o700, exist_ok=True)
-    except FileExistsError:
-        raise ConfigError(f"{str(path)!r} is a file: give the path of a directory.") from None
-    except FileNotFoundError:
-        raise ConfigError(f"{str(path)!r} cannot be created: create {str(path.parent)!r} first.") from None
-    except OSError as error:
-        raise ConfigError(f"{str(path)!r} cannot be created ({error.strerror}): give another path.") from error
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        raise ConfigError(f"{str(path)!r} cannot be used: let this process read and write it.")
-    return path
+def check_exists(path: str) -> None:
+    """Raise `ConfigError` unless there is a FileStore at this path already."""
+    check_marked(Path(path))

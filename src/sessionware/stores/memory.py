@@ -19,6 +19,9 @@ _TABLES = 256  # one for each first byte of an id, which is random
 #: Seconds: how precisely it is known which records have expired, and which have gone longest without a write.
 _BUCKET = 600
 
+#: How many ids of one owner are kept in one bytes object, of which each change makes a copy.
+_FEW = 32
+
 _HEAD = Struct(">QqB")  # version, expires_at, owner's length; then come owner and payload
 
 #: What the indexes depend on: when a record expires, and who owns it.
@@ -207,25 +210,53 @@ class _Queue:
 
 
 class _Owners:
-    """The ids that each owner has, one after the other in one bytes object."""
+    """The ids that each owner has: a few one after the other in one bytes object, many as the keys of a dict."""
 
     def __init__(self) -> None:
         self._tables: list[dict[bytes, bytes]] = [{} for _ in range(_TABLES)]
+        self._many: dict[bytes, dict[bytes, None]] = {}
 
     def ids(self, owner: bytes) -> list[bytes]:
-        ids = self._tables[owner[0]].get(owner, b"")
-        return [ids[start : start + _ID_LENGTH] for start in range(0, len(ids), _ID_LENGTH)]
+        many = self._many.get(owner)
+        return list(many) if many is not None else _split(self._tables[owner[0]].get(owner, b""))
 
     def move(self, id: bytes, before: bytes | None, after: bytes | None) -> None:
         """The id no longer belongs to `before`, but to `after`."""
         if before is not None:
-            left = b"".join(each for each in self.ids(before) if each != id)
-            if left:
-                self._tables[before[0]][before] = left
-            else:
-                del self._tables[before[0]][before]
+            self._take(id, before)
         if after is not None:
-            self._tables[after[0]][after] = self._tables[after[0]].get(after, b"") + id
+            self._give(id, after)
+
+    def _give(self, id: bytes, owner: bytes) -> None:
+        many = self._many.get(owner)
+        if many is not None:
+            many[id] = None
+            return
+        table = self._tables[owner[0]]
+        ids = table.get(owner, b"") + id
+        if len(ids) <= _FEW * _ID_LENGTH:
+            table[owner] = ids
+        else:
+            self._many[owner] = dict.fromkeys(_split(ids))
+            table.pop(owner, None)
+
+    def _take(self, id: bytes, owner: bytes) -> None:
+        many = self._many.get(owner)
+        if many is None:
+            table = self._tables[owner[0]]
+            left = b"".join(each for each in _split(table[owner]) if each != id)
+            if left:
+                table[owner] = left
+            else:
+                del table[owner]
+        else:
+            del many[id]
+            if not many:
+                del self._many[owner]
+
+
+def _split(ids: bytes) -> list[bytes]:
+    return [ids[start : start + _ID_LENGTH] for start in range(0, len(ids), _ID_LENGTH)]
 
 
 def _head(entry: bytes) -> tuple[int, _Indexed]:

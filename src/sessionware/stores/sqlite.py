@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import copy
 import os
+from pathlib import Path
 
-from ..databases.sqlite import Database, Schema
+from ..databases.replaced import ReplacedHook
+from ..databases.schema import Schema
+from ..databases.sqlite import Database, has_schema
+from ..errors import ConfigError
 from .base import Record, Store, checked_name
 
 #: Seconds for which a record may stay after it has expired.
 SLACK = 2 * 3600
+
+#: Seconds for which a touch waits for another writer.
+TOUCH_PATIENCE = 0.05
 
 # `prune_at` is indexed and `expires_at` is not, because an UPDATE without indexed columns costs two thirds of one with
 # them. So prune_at is set SLACK ahead, and after most changes of expires_at it is still good: never earlier than
@@ -58,6 +65,10 @@ class SQLiteStore(Store):
     def path(self) -> tuple[str, ...]:
         return self._names
 
+    def when_replaced(self, tell: ReplacedHook) -> None:
+        """From now on, `tell` what happened when another file is found in the place of this one."""
+        self._database.tell = tell
+
     def create(self, record: Record) -> bool:
         id, version, expires_at, owner, payload = record
         row = (id, version, expires_at, expires_at + SLACK, owner, payload)
@@ -77,8 +88,10 @@ class SQLiteStore(Store):
         return self._database.changes(self._sql.replace, any_index) == 1
 
     def touch(self, id: bytes, version: int, expires_at: int) -> None:
-        if not self._database.changes(self._sql.touch_in_place, (expires_at, id, version, expires_at, expires_at)):
-            self._database.changes(self._sql.touch, (expires_at, expires_at + SLACK, id, version, expires_at))
+        in_place = (expires_at, id, version, expires_at, expires_at)
+        if not self._database.changes(self._sql.touch_in_place, in_place, patience=TOUCH_PATIENCE):
+            any_index = (expires_at, expires_at + SLACK, id, version, expires_at)
+            self._database.changes(self._sql.touch, any_index, patience=TOUCH_PATIENCE)
 
     def delete(self, id: bytes) -> bool:
         return self._database.changes(self._sql.delete, (id,)) == 1
@@ -140,3 +153,9 @@ class _Statements:
 
 def _schema(table: str) -> Schema:
     return Schema(table, 1, tuple(statement.replace("<table>", table) for statement in _LAYOUT))
+
+
+def check_exists(path: str) -> None:
+    """Raise `ConfigError` unless there is an SQLiteStore at this path already."""
+    if not has_schema(Path(path).absolute(), _ROOT):
+        raise ConfigError(f"{path!r} holds no sessions: there is no such file, or no {_ROOT!r} in it.")

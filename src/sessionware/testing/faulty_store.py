@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import StoreUnavailable
-from ..stores.base import Record, Store
+from ..stores.base import Record, Store, listen
 
 
 class FaultyStore(Store):
@@ -63,6 +63,10 @@ class FaultyStore(Store):
 
     def scan(self, after: bytes | None = None, limit: int = 1000) -> list[Record]:
         return list(self._call("scan", after, limit))
+
+    def when_replaced(self, tell: Callable[[str], None]) -> None:
+        """Passed on, if the store behind can be asked for it."""
+        listen(self.behind, tell)
 
     def namespace(self, name: str) -> FaultyStore:
         return FaultyStore(self._call("namespace", name))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ..errors import StoreUnavailable
 from ..stores.base import Record, Store
 from .faulty_proxy import FaultyProxy
+from .races import race
 from .store_cases import ALICE, BOB, DAY, HOUR, NOW, SLACK, a_record
 from .store_contract import StoreContract
 from .store_races import check_owners
@@ -18,6 +19,10 @@ _OLD = a_record(owner=ALICE, payload=b"old")
 _NEW = _OLD._replace(version=2, owner=BOB, payload=b"new")
 _TOUCHED = _OLD._replace(expires_at=NOW + DAY)
 _ENDED = _OLD._replace(expires_at=NOW - SLACK - HOUR)
+
+
+#: How many callers ask at once, and how often, so that a store that keeps several connections has some.
+_CONNECTIONS, _ROUNDS = 6, 4
 
 
 class _Call(NamedTuple):
@@ -103,6 +108,11 @@ class ServerStoreContract(StoreContract):
         """It says that it does not know, and makes no number up."""
         self._loses_its_answer(_PRUNE)
 
+    def test_a_write_that_loses_its_answer_is_sent_once_whatever_connections_there_are(self) -> None:
+        """Others that are open are no reason to try it on one of them."""
+        for call in _WRITES:
+            self._loses_its_answer(call, has_several_connections=True)
+
     # nothing is made up
 
     def test_a_call_that_loses_its_first_answer_makes_nothing_up(self) -> None:
@@ -123,6 +133,22 @@ class ServerStoreContract(StoreContract):
                 proxy.cut()
 
                 self._is_right_or_says_so(call, store, direct)
+
+    def test_connections_that_were_all_closed_meanwhile_cost_one_call(self) -> None:
+        """A store may keep several, and a server that restarts closes all of them. One call may find that out.
+
+        It does not have to fail, if the store looks before it asks. The next call connects anew, and does not try the
+        rest of those that are dead.
+        """
+        for call in [*_WRITES, *_READS]:
+            with self._way_to(call) as (proxy, store, direct):
+                self._have_several_connections(store)
+                proxy.cut()
+
+                self._is_right_or_says_so(call, store, direct)
+                for again in range(_CONNECTIONS):
+                    is_dead = _READS[0].on(store) is StoreUnavailable
+                    assert not is_dead, f"the connections broke at {call.method}, and call {again + 2} failed as well"
 
     def test_a_server_that_is_away_is_an_outage(self) -> None:
         """Whatever the method, `StoreUnavailable`, and what was stored before is still there."""
@@ -146,8 +172,15 @@ class ServerStoreContract(StoreContract):
             assert store.scan() == call.before
             yield proxy, store, direct
 
-    def _loses_its_answer(self, call: _Call) -> None:
+    def _have_several_connections(self, store: Store) -> None:
+        """Ask from several threads at once, so that a store that keeps connections has more than one."""
+        for _ in range(_ROUNDS):
+            race(lambda _: store.scan(), range(_CONNECTIONS))
+
+    def _loses_its_answer(self, call: _Call, *, has_several_connections: bool = False) -> None:
         with self._way_to(call) as (proxy, store, direct):
+            if has_several_connections:
+                self._have_several_connections(store)
             # A call may take several steps. What counts is the answer to the one that did it, so look at each of them.
             proxy.lose_answer(when=lambda: direct.scan() != call.before)
 

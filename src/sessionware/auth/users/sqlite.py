@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ...databases.sqlite import Database, Schema
+from ...databases.schema import Schema
+from ...databases.sqlite import Database
 from ...errors import UsernameTaken
 from .base import User, Users, new_user
 
