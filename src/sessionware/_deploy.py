@@ -11,7 +11,7 @@ from typing import Any
 from .cookie import Cookie
 from .errors import ConfigError
 from .stores import open_store
-from .timeouts import Timeouts
+from .timeouts import Timeouts, _meant_by
 
 _PREFIX = "SESSIONWARE_"
 
@@ -97,7 +97,7 @@ def _read(path: str, name: str) -> str:
 
 def _seconds(name: str, text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
-        raise ConfigError(f"{name}={text[:_MOST_DIGITS]!r}: write a whole number of seconds.")
+        raise ConfigError(f"{name}={text[:_MOST_DIGITS]!r}: write a whole number of seconds{_meant_by(name, text)}.")
     return int(text)
 
 

@@ -118,7 +118,10 @@ class UsernameRejected(AuthError):
     """This text cannot be a username."""
 
     status = 422
-    message = "Please choose a username of up to 128 letters, digits or symbols, without spaces."
+    message = (
+        "Please choose a username of up to 128 letters and digits of one alphabet, without spaces. "
+        "Signs such as . - _ @ are fine."
+    )
     reason = "invalid"
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from ._repr import shown_half_built
+
 _logger = logging.getLogger("sessionware")
 
 EventName = Literal[
@@ -62,6 +64,7 @@ WARNINGS: frozenset[EventName] = frozenset(
 )
 
 
+@shown_half_built
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened.

@@ -11,17 +11,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ._repr import shown_half_built
 from .errors import ConfigError
 
 _MIN_CHARACTERS = 32
 _MIN_DISTINCT_CHARACTERS = 8
+_MIN_SURPRISES = 20
+
+_ROWS = (
+    "abcdefghijklmnopqrstuvwxyz 01234567890 qwertyuiop qwertzuiop azertyuiop asdfghjkl zxcvbnm yxcvbnm "
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p !@#$%^&*()_+"
+)
+_WORDS = (
+    "my your this that here please changeme change-it super secret password passwd session key cookie insecure "
+    "development production default example test"
+)
+
+#: What secrets that were thought up are made of.
+_EXPECTED = f"{_ROWS} {_ROWS[::-1]} {_WORDS}"
+
+#: Secrets that stand in manuals, ours among them.
+_EXAMPLES = frozenset({"a long random text, better made than thought up"})
 
 
+@shown_half_built
 class Keyring:
     """One secret, or several with the newest first.
 
     A secret is text or bytes of at least 32 characters; `python -m sessionware secret` prints a good one. Raises
-    `ConfigError` if a secret is missing, short or easy to guess.
+    `ConfigError` if a secret is missing, short or easy to guess: made of fewer than 8 different characters, or with
+    fewer than 20 that neither repeat what came before nor continue a row of the keyboard or a usual word.
     """
 
     def __init__(self, secret: str | bytes | Sequence[str | bytes]) -> None:
@@ -41,18 +60,26 @@ def _checked(secret: object) -> bytes:
         raise _config_error(f"a secret must be text or bytes, not {type(secret).__name__}")
     if len(secret) < _MIN_CHARACTERS:
         raise _config_error(f"the secret has {len(secret)} characters")
-    if len(set(secret)) < _MIN_DISTINCT_CHARACTERS or _repeats(secret):
-        raise _config_error("the secret is easy to guess")
+    _check_variety(secret if isinstance(secret, str) else secret.decode("latin-1"))
     try:
         return secret.encode() if isinstance(secret, str) else secret
     except UnicodeEncodeError:
         raise _config_error("the secret has characters that are not text") from None
 
 
-def _repeats(secret: str | bytes) -> bool:
-    """Whether the text is one shorter piece, repeated. If so, it occurs once more inside its own double."""
-    text = secret if isinstance(secret, str) else secret.decode("latin-1")
-    return (text + text).find(text, 1) < len(text)
+def _check_variety(secret: str) -> None:
+    if secret.strip() in _EXAMPLES:
+        raise _config_error("the secret is an example from a manual, which everybody can read")
+    if len(set(secret)) < _MIN_DISTINCT_CHARACTERS:
+        raise _config_error(f"the secret has only {len(set(secret))} different characters")
+    if _surprises(secret.lower()) < _MIN_SURPRISES:
+        raise _config_error("the secret is easy to guess: it repeats itself, or is made of rows and usual words")
+
+
+def _surprises(secret: str) -> int:
+    """How many characters do not end a run of three that came before, here or in what is expected of a poor secret."""
+    text = f"{_EXPECTED}\n{secret}"
+    return sum(text[end - 3 : end] not in text[: end - 1] for end in range(len(_EXPECTED) + 2, len(text) + 1))
 
 
 def _config_error(problem: str) -> ConfigError:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
+from ._checked import checked_id
 from ._checks import check_functions, check_settings, check_store
-from ._core.envelope import FORMAT_BYTE, Stored, Unreadable, open_record
+from ._core.census import count_all
+from ._core.envelope import FORMAT_BYTE, Stored
 from ._core.lifetime import GRACE, end_of, limits_of, system_clock
 from ._core.lookup import Site
 from ._core.origins import Origins
@@ -22,14 +24,12 @@ from .keyring import Keyring
 from .opened import Opened
 from .session import ENVIRON_KEY, EndReason, Session, is_under_way
 from .session_info import SessionInfo, exported, info_of
-from .stores.base import Record, Store
+from .stores.base import Store
 from .stores.memory import MemoryStore
 from .timeouts import Timeouts
 
 if TYPE_CHECKING:
     from .middleware import SessionMiddleware  # it makes managers, so it cannot be imported here
-
-_PAGE = 1000
 
 
 class Account(Protocol):
@@ -226,15 +226,8 @@ class SessionManager:
         of sessions that ended a short time ago, and the `bytes` of all their payloads. Damaged records are left out,
         and left alone. `progress` is called with the number of records read so far. Raises `StoreUnavailable`.
         """
-        counts = {"live": 0, "logged_in": 0, "expired": 0, "tombstones": 0, "bytes": 0}
-        now, read = self._site.now(), 0
-        for page in self._pages():
-            for record in page:
-                self._count(record, now, counts)
-            read += len(page)
-            if progress is not None:
-                progress(read)
-        return counts
+        site = self._site
+        return count_all(site.records, site.keys, site.limits, site.now(), progress)
 
     def prune(self) -> int:
         """Remove all expired sessions, in batches, and return how many. Raises `StoreUnavailable`.
@@ -351,35 +344,15 @@ class SessionManager:
             raise TypeError("pass exactly one of these: a user, user_id=…, username=…")
         if isinstance(user, str):
             raise TypeError("a user is an account, such as a User; for a text write user_id=… or username=…")
+        for given, what in ((username, "username"), (user_id if user is None else user.id, "user_id")):
+            if given is not None:
+                checked_id(given, what)
         if user is not None:
             user_id = user.id
         found = self._site.records.owned_by(self._site.keys, username, user_id)
         if user is None or every_version:
             return found
         return [stored for stored in found if stored.envelope.session_version == user.session_version]
-
-    def _pages(self) -> Iterator[list[Record]]:
-        after: bytes | None = None
-        while page := self._site.records.store.scan(after, _PAGE):
-            yield page
-            after = page[-1].id
-
-    def _count(self, record: Record, now: int, counts: dict[str, int]) -> None:
-        is_expired = isinstance(record.expires_at, int) and record.expires_at <= now
-        opened = None if is_expired else open_record(self._site.keys.record, record, self._site.records.path)
-        if isinstance(opened, Stored):
-            is_expired = end_of(record.expires_at, opened.envelope, self._site.limits) <= now
-        if opened is Unreadable.CORRUPT:
-            return  # it may not even be a record
-        counts["bytes"] += len(record.payload)
-        if is_expired:
-            counts["expired"] += 1
-            return
-        if isinstance(opened, Stored) and opened.envelope.is_tombstone:
-            counts["tombstones"] += 1
-        else:
-            counts["live"] += 1
-            counts["logged_in"] += record.owner is not None
 
 
 def _check_reason(reason: object) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
+from . import _flash
+from ._checked import checked_id, checked_text, checked_version
 from ._core import csrf
 from ._core.changes import MISSING, REMOVED
 from ._core.commit import commit
@@ -16,6 +18,9 @@ from ._core.lifetime import bounds, end_of, own_limits
 from ._core.login import Login
 from ._core.lookup import FOREIGN
 from ._core.transaction import CLOSED, Transaction
+from ._dict_like import DictLike
+from ._habits import no_attribute
+from ._repr import shown_half_built
 from ._types import Environ, Request
 from .errors import ConfigError
 from .timeouts import Timeouts, _whole_seconds
@@ -32,7 +37,8 @@ EndReason = Literal["elsewhere", "limit", "password", "disabled", "admin"]
 _ENVIRON_ATTRIBUTES = ("environ", "env", "wsgi_environ", "META")
 
 
-class Session(MutableMapping[str, Any]):
+@shown_half_built
+class Session(DictLike):
     """A dict that lasts from one request to the next.
 
     Keys are text. Values are None, bool, int, float, str, bytes, list, dict, tuple, set, datetime, date, Decimal and
@@ -60,7 +66,7 @@ class Session(MutableMapping[str, Any]):
         return self._transaction.load().get(key, default)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._transaction.writable().set(key if type(key) is str else _text(key), value)
+        self._transaction.writable().set(checked_text(key, "a key"), value)
 
     def __delitem__(self, key: str) -> None:
         self._transaction.writable().delete(key)
@@ -74,17 +80,22 @@ class Session(MutableMapping[str, Any]):
     def __len__(self) -> int:
         return len(self._transaction.load())
 
-    def __ior__(self, other: Any) -> Session:
-        self.update(other)
-        return self
+    if not TYPE_CHECKING:  # type checkers must go on to find misspelt names
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(no_attribute(name), name=name, obj=self)
+
+        def __setattr__(self, name: str, value: object) -> None:
+            try:
+                super().__setattr__(name, value)
+            except AttributeError as error:
+                if hasattr(type(self), name):  # what there is and cannot be assigned, such as the id
+                    raise AttributeError(f"session.{name} cannot be assigned", name=name, obj=self) from error
+                raise AttributeError(no_attribute(name), name=name, obj=self) from None
 
     def __repr__(self) -> str:
         """Its state, without any value and without asking the store."""
         return f"<Session {self._transaction.standing.name.lower()}>"
-
-    def copy(self) -> dict[str, Any]:
-        """The data, in a new plain dict."""
-        return dict(self)
 
     def clear(self) -> None:
         """Drop all data, and log out if somebody is logged in.
@@ -116,7 +127,7 @@ class Session(MutableMapping[str, Any]):
         """
         if not callable(fn):
             raise TypeError(f"modify() takes a function of the current value, not {type(fn).__name__}")
-        return self._transaction.writable().modify(_text(key), fn, default)
+        return self._transaction.writable().modify(checked_text(key, "a key"), fn, default)
 
     # What it is
 
@@ -236,14 +247,15 @@ class Session(MutableMapping[str, Any]):
 
         Raises:
             SessionClosed: The response's headers are out.
-            TypeError: `timeouts` is something else.
-            ValueError: The name is empty.
+            TypeError: Something else was given than text, a number, a `Timeouts`, a function.
+            ValueError: The name or the id is empty, or is text that cannot be written.
         """
-        if not _text(username):
+        username = checked_text(username, "a username")
+        if not username:
             raise ValueError("an empty username cannot log in; assign None to log out")
-        if user_id is not None:
-            _text(user_id)
-        self._transaction.login(Login(username, user_id, session_version, check, own_limits(timeouts)))
+        user_id = None if user_id is None else checked_id(user_id, "user_id")
+        version = checked_version(session_version)
+        self._transaction.login(Login(username, user_id, version, check, own_limits(timeouts)))
 
     # Its life
 
@@ -304,26 +316,25 @@ class Session(MutableMapping[str, Any]):
     # Messages for the next page
 
     def flash(self, message: Any, queue: str = "") -> None:
-        """Leave a message for the next page that asks for it."""
-        entry = [self._transaction.site.records.new_id(), message]
-        self.modify(_flash_key(queue), lambda entries: [*entries, entry], default=[])
+        """Leave a message for the next page that asks for it. Markup (what has `__html__`) comes back as markup."""
+        entry = _flash.entry(self._transaction.site.records.new_id(), message, queue)
+        self.modify(_flash.KEY, lambda entries: [*entries, entry], default=[])
 
-    def peek_flash(self, queue: str = "") -> list[Any]:
-        """The messages, without removing them."""
-        return [message for _, message in self.get(_flash_key(queue), ())]
+    def peek_flash(self, queue: str | None = None) -> list[Any]:
+        """The messages of this queue or, without one, of all, in the order in which they were left. They stay."""
+        return _flash.messages(_flash.of_queue(self.get(_flash.KEY, []), queue))
 
-    def pop_flash(self, queue: str = "") -> list[Any]:
-        """The messages, which are then removed. One that another request adds in the meantime is not lost.
+    def pop_flash(self, queue: str | None = None) -> list[Any]:
+        """The same messages, which are then removed. One that another request adds in the meantime is not lost.
 
         HEAD requests and prefetches leave them, because nobody sees those pages.
         """
-        key = _flash_key(queue)
-        shown = list(self.get(key, ()))
+        shown = _flash.of_queue(self.get(_flash.KEY, []), queue)
         request = self._transaction.request
         if shown and not (isinstance(request, dict) and is_unseen(request)):
-            ids = {id for id, _ in shown}
-            self.modify(key, lambda entries: [entry for entry in entries if entry[0] not in ids] or REMOVED, default=[])
-        return [message for _, message in shown]
+            ids = {each[0] for each in shown}
+            self.modify(_flash.KEY, lambda all: [each for each in all if each[0] not in ids] or REMOVED, default=[])
+        return _flash.messages(shown)
 
     # Forms
 
@@ -339,7 +350,7 @@ class Session(MutableMapping[str, Any]):
 
     def check_csrf(self, value: str | None) -> bool:
         """Whether this is the token of a form made in this session, or before there was one. None, for none, is not."""
-        return value is not None and csrf.is_good(self._transaction, _text(value).encode("utf-8", "replace"))
+        return value is not None and csrf.is_good(self._transaction, value)
 
     def renew_csrf(self) -> None:
         """Give the session another token for forms, so that those made until now are refused. Starts the session."""
@@ -386,13 +397,3 @@ def get_environ(request: Request, environ_key: str = ENVIRON_KEY) -> Environ:
         f"There is no session under {environ_key!r} in this request. Wrap the application where it is created, around "
         "everything that uses sessions: app = SessionMiddleware(app, secret=…, store=…)"
     )
-
-
-def _text(value: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, not {type(value).__name__}")
-    return value
-
-
-def _flash_key(queue: str) -> str:
-    return f"_flash_{_text(queue)}"

@@ -8,8 +8,10 @@ from typing import Any
 from ._core.envelope import REPLACED, SIBLINGS, Stored
 from ._core.lifetime import Limits, end_of, last_used_at
 from ._core.values import decode
+from ._repr import shown_half_built
 
 
+@shown_half_built
 @dataclass(frozen=True)
 class SessionInfo:
     """One place where somebody is logged in. Times are in seconds since the epoch."""

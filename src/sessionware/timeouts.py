@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from datetime import timedelta
 
@@ -32,7 +33,9 @@ class Timeouts:
     A session that exists already gets the shorter of what it was granted and what is set now.
 
     Raises:
-        ConfigError: A duration is neither a whole number of seconds nor a `timedelta`, or is less than one second.
+        ConfigError: A duration is neither a whole number of seconds nor a `timedelta`, or is less than one second. Or
+            one was set that is longer than the one that ends the session all the same, such as `idle` longer than
+            `lifetime`.
     """
 
     idle: int | timedelta = 12 * _HOUR
@@ -52,8 +55,38 @@ class Timeouts:
             except (TypeError, ValueError):
                 raise ConfigError(
                     f"Timeouts({field.name}={value!r}): write a whole number of seconds, 1 or more and at most a"
-                    " hundred years' worth, or a timedelta."
+                    f" hundred years' worth, or a timedelta{_meant_by(field.name, value)}."
                 ) from None
+        for name, cap in _CAPS.items():
+            self._check_cap(name, cap)
+
+    def _check_cap(self, name: str, cap: str) -> None:
+        seconds, most = _whole_seconds(getattr(self, name)), _whole_seconds(getattr(self, cap))
+        # Whoever shortens the cap alone need not shorten what was never set.
+        if seconds > most and seconds != getattr(type(self), name):
+            raise ConfigError(
+                f"Timeouts({name}={seconds}, {cap}={most}): {name} would never be reached, because {cap} ends the"
+                f" session before. Write {cap}={seconds} or more, or {name}={most} or less."
+            )
+
+
+_CAPS = {
+    "idle": "lifetime",
+    "remember": "remember_lifetime",
+    "anonymous": "anonymous_lifetime",
+    "unconfirmed": "anonymous",
+}
+"""Each limit that another one ends, whatever happens."""
+
+_UNITS = {"s": 1, "m": 60, "h": _HOUR, "d": _DAY, "w": 7 * _DAY}
+_is_duration = re.compile(r"\s*(\d{1,9})(?:\.0*)?\s*([smhdw]?)[a-z]*\s*", re.IGNORECASE | re.ASCII).fullmatch
+
+
+def _meant_by(name: str, value: object) -> str:
+    """The number that a text such as "3600" or "30 days" means, as advice."""
+    found = _is_duration(str(value)) if isinstance(value, (str, float)) else None
+    seconds = int(found[1]) * _UNITS[found[2].lower() or "s"] if found else 0
+    return f": {name}={seconds}" if 1 <= seconds <= _MOST else ""
 
 
 def _whole_seconds(duration: int | timedelta) -> int:

@@ -1,35 +1,81 @@
-"""Usernames: which texts can be one, and when two of them name the same account."""
+"""Usernames: which texts can be one, and which spellings name the same account.
+
+The rule is RFC 8265's UsernameCaseMapped, less what people could not tell apart (docs/decisions/0013).
+"""
 
 from __future__ import annotations
 
-from unicodedata import normalize
+import unicodedata
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from precis_i18n.profile import Profile
 
 MAX_CHARACTERS = 128
 
-#: Unicode counts these as letters, marks or symbols, yet they are invisible (DerivedCoreProperties,
-#: Default_Ignorable_Code_Point, and the blank Braille pattern). A second "alice" would look just like the first.
-_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0").union(
-    map(chr, range(0xFE00, 0xFE10)), map(chr, range(0xE0100, 0xE01F0))
+KEY_RULE = 1
+"""The number of the rule below. Tables of accounts keep it beside each key, so that another rule can find its way."""
+
+#: Characters that the RFC lets through in some places, although they may paint nothing there: the two joiners, and the
+#: dot above, which an i has already. Where the dot is part of a letter (as in ż), composition has taken it in.
+_UNSEEN = frozenset("\u200c\u200d\u0307")
+
+#: What the names of characters begin with, where that is not their script.
+_SCRIPTS = {"CJK": "HAN", "IDEOGRAPHIC": "HAN", "HENTAIGANA": "HIRAGANA", "EXTENDED": "ARABIC", "TURNED": "LATIN"}
+
+#: The scripts of marks whose names begin with "COMBINING". The others go with any script.
+_SCRIPTS_OF_MARKS = frozenset({"CYRILLIC", "DEVANAGARI", "GLAGOLITIC", "GRANTHA", "GREEK", "OLD"})
+
+#: Scripts that are written together (UTS #39, "highly restrictive").
+_TOGETHER = (
+    frozenset({"LATIN", "HAN", "HIRAGANA", "KATAKANA"}),
+    frozenset({"LATIN", "HAN", "BOPOMOFO"}),
+    frozenset({"LATIN", "HAN", "HANGUL"}),
 )
 
 
 def username_key(name: str) -> str | None:
     """The key under which an account is looked up, the same for every spelling of a name; None if it cannot be a name.
 
-    Case, width and Unicode composition do not matter. The name is shown as it was typed; only the key is compared.
-    The key of a key is the key itself. Raises `TypeError` for anything but text.
+    A name has up to 128 letters, digits and ASCII signs, without spaces, and its letters are of one script. Case, width
+    and Unicode composition do not matter. The name is shown as it was typed; only the key is compared. The key of a key
+    is the key itself. Raises `TypeError` for anything but text.
     """
     if not isinstance(name, str):
         raise TypeError(f"a username must be text, not {type(name).__name__}")
     # The length comes first: normalising a long run of combining marks takes time that grows with its square.
-    if not 0 < len(name) <= MAX_CHARACTERS or not _is_visible(name):
+    if not 0 < len(name) <= MAX_CHARACTERS:
         return None
-    # Unicode's own case-insensitive comparison (Unicode 3.13, D145) with NFKC; doing it twice changes nothing more.
-    key = normalize("NFKC", normalize("NFKC", name).casefold())
-    # A standalone accent becomes a space with an accent, and one symbol may become several letters.
-    return key if len(key) <= MAX_CHARACTERS and _is_visible(key) else None
+    try:
+        key = _profile().enforce(name)
+    except UnicodeEncodeError:  # how the package says that a text is not allowed
+        return None
+    # A capital may become two characters, so the key's length counts too.
+    return key if len(key) <= MAX_CHARACTERS and _UNSEEN.isdisjoint(key) and _is_of_one_script(key) else None
 
 
-def _is_visible(text: str) -> bool:
-    """Whether it has no control, format, surrogate, private, unassigned or invisible character, and no white space."""
-    return text.isprintable() and " " not in text and _INVISIBLE.isdisjoint(text)
+@cache
+def _profile() -> Profile:
+    from precis_i18n import get_profile  # imported when it is used, because sites without accounts need no names
+
+    return get_profile("UsernameCaseMapped")
+
+
+def _is_of_one_script(key: str) -> bool:
+    """Whether all letters are of one script, or of scripts that are written together."""
+    scripts = {script for character in key if (script := _script_of(character)) is not None}
+    return len(scripts) <= 1 or any(scripts <= together for together in _TOGETHER)
+
+
+def _script_of(character: str) -> str | None:
+    """A character's script; None if it goes with any.
+
+    It is the first word of the character's name, as in "CYRILLIC SMALL LETTER A". Unicode never changes a name.
+    """
+    if character.isascii():
+        return "LATIN" if character.isalpha() else None
+    word, second, *_ = [*unicodedata.name(character, "").replace("-", " ").split(" ", 2), ""]
+    if word in ("COMBINING", "MODIFIER"):
+        return second if second in _SCRIPTS_OF_MARKS else None
+    return _SCRIPTS.get(word, word)

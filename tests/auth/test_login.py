@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from webtest import TestApp
 
 from sessionware import (
     Busy,
@@ -1253,3 +1254,54 @@ def test_what_a_site_shares_is_not_a_setting_of_its_accounts(site: AuthSite, nam
 
     with pytest.raises(TypeError, match=name):
         Auth(MemoryUsers(), **settings)
+
+
+class Numbers(MemoryUsers):
+    """A table whose ids another table has as well, as with two databases that count."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.user = User("1", name.lower(), name, None)
+
+    def find_by_key(self, key: str) -> User | None:
+        return self.user if key == self.user.key else None
+
+    def get(self, id: str) -> User | None:
+        return self.user if id == self.user.id else None
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_one_auth_remembers_is_not_another_ones_answer(first: int) -> None:
+    """Two may serve one request: a shop's customers and its staff. Each asks its own table, however they take turns."""
+    site = AuthSite()
+    auths = [Auth(Numbers(name), hasher=CHEAP) for name in ("Ada", "Bob")]
+    one, other = auths[first], auths[1 - first]
+    names = ["Ada", "Bob"][first], ["Ada", "Bob"][1 - first]
+
+    def view(environ: dict[str, Any]) -> list[str]:
+        one.login_user(environ, User("1", names[0].lower(), names[0], None))
+        asked = [one, other, one, other, Auth(Numbers("Eve"), hasher=CHEAP)]
+        return [auth.require_user(environ).username for auth in asked]
+
+    browser = site.browser()
+    assert browser.do(view) == [names[0], names[1], names[0], names[1], "Eve"]
+    assert browser.do(lambda environ: [each.require_user(environ).username for each in auths]) == ["Ada", "Bob"]
+
+
+def test_auths_of_two_sessions_in_one_request_stay_apart() -> None:
+    """One site inside another, each with a session and accounts of its own."""
+    outer, inner = AuthSite(), AuthSite(cookie=Cookie(name="inner"))
+    auths = [Auth(Numbers("Ada"), hasher=CHEAP), Auth(Numbers("Bob"), hasher=CHEAP, environ_key="inner")]
+    seen: list[list[str | None]] = []
+
+    def app(environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
+        auths[0].login_user(environ, User("1", "ada", "Ada", None))
+        seen.append([None if (user := auth.user(environ)) is None else user.username for auth in auths])
+        auths[1].login_user(environ, User("1", "bob", "Bob", None))
+        seen.append([auth.require_user(environ).username for auth in auths])
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b""]
+
+    TestApp(outer.manager.wrap(inner.manager.wrap(app, environ_key="inner"))).post("/")
+
+    assert seen == [["Ada", None], ["Ada", "Bob"]]

@@ -41,8 +41,9 @@ LAYERS = """
     manager
     _checks  opened  session_info
     session
+    _dict_like  _flash  _habits
     _core.response
-    _core.commit  _core.csrf
+    _core.commit  _core.csrf  _core.census
     _core.transaction
     _core.lookup
     _core.header  _core.records  _core.changes  _core.setup_warnings
@@ -60,7 +61,7 @@ LAYERS = """
     databases.permissions  databases.replaced
     keyring  cookie  timeouts  usernames  _seals
     events
-    errors  _types  _version
+    errors  _types  _version  _checked  _repr
     _core  auth.pages  auth.users  databases  testing.interleaving
 """
 
@@ -101,6 +102,7 @@ HOLDERS = {
     "argon2": "auth.passwords",
     "cryptography": "_seals",
     "msgpack": "_core.values",
+    "precis_i18n": "usernames",
     "webob": "auth.pages.request",
 }
 

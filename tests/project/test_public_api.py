@@ -89,7 +89,7 @@ def test_every_public_name_is_documented(package: Any, name: str) -> None:
 
 def test_the_import_is_light() -> None:
     """Passwords, pages and optional stores are loaded by those who use them."""
-    heavy = ["argon2", "webob", "sqlalchemy", "redis"]
+    heavy = ["argon2", "precis_i18n", "webob", "sqlalchemy", "redis"]
     code = f"import sys, sessionware; print(*[name for name in {heavy} if name in sys.modules])"
 
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

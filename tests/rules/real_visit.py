@@ -88,7 +88,7 @@ class RealVisit:
         session = self.session
         data = session.copy()
         if SHELF in data:
-            data[SHELF] = [message for _, message in data[SHELF]]
+            data[SHELF] = [entry[1] for entry in data[SHELF]]
         return Sight(
             data,
             session.username,

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import operator
+import pickle
+import re
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from django.utils.html import conditional_escape
+from django.utils.safestring import mark_safe
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from markupsafe import Markup, escape
 
 from sessionware import (
     ConfigError,
@@ -115,6 +124,107 @@ def test_repr_shows_no_value_and_asks_nothing(site: SessionSite, browser: SiteBr
 
     assert "4711" not in shown[0] + shown[2]
     assert site.store.taken() == ["load"]
+
+
+def matched(mapping: Any) -> object:
+    match mapping:
+        case {"a": 1, **rest}:
+            return rest
+    return "no match"
+
+
+def augmented(mapping: Any, other: Any) -> object:
+    mapping |= other
+    return dict(mapping)
+
+
+def emptied(mapping: Any) -> list[object]:
+    return [mapping.popitem() for _ in range(3)]
+
+
+#: For each of dict's own methods, what to do with it. What needs no word here is done by `object` in the same way.
+METHODS: dict[str, list[Callable[[Any], object]]] = {
+    "__class_getitem__": [lambda d: type(d)[str, int].__name__ is not None],
+    "__contains__": [lambda d: "a" in d, lambda d: "x" in d, lambda d: 5 in d, lambda d: [] in d],
+    "__delitem__": [lambda d: d.__delitem__("a"), lambda d: d.__delitem__("x"), lambda d: d.__delitem__(5)],
+    "__eq__": [lambda d: d == {"c": 3, "b": [2], "a": 1}, lambda d: operator.eq({"a": 1}, d), lambda d: d == 5],
+    "__ge__": [lambda d: d >= {}],
+    "__getitem__": [lambda d: d["a"], lambda d: d["x"], lambda d: d[5]],
+    "__gt__": [lambda d: d > {}],
+    "__hash__": [hash],
+    "__ior__": [
+        lambda d: augmented(d, {"a": 5, "z": 6}),
+        lambda d: augmented(d, [("z", 6)]),
+        lambda d: augmented(d, d),
+        lambda d: augmented(d, 5),
+    ],
+    "__iter__": [list, lambda d: [*d], lambda d: {**d}, lambda d: max(d), lambda d: (lambda **kept: kept)(**d)],
+    "__le__": [lambda d: d <= {}],
+    "__len__": [len, bool],
+    "__lt__": [lambda d: d < {}],
+    "__ne__": [lambda d: d != {"a": 1}, lambda d: operator.ne({"a": 1}, d)],
+    "__or__": [lambda d: d | {"a": 5, "z": 6}, lambda d: d | [("z", 6)], lambda d: d | d],
+    "__reversed__": [lambda d: list(reversed(d))],
+    "__ror__": [lambda d: {"a": 5, "z": 6} | d, lambda d: [("z", 6)] | d],
+    "__setitem__": [lambda d: d.__setitem__("z", 1)],
+    "clear": [lambda d: d.clear()],
+    "copy": [lambda d: d.copy()],
+    "fromkeys": [lambda d: type(d).fromkeys("ab", 5), lambda d: d.fromkeys("ab")],
+    "get": [lambda d: d.get("a"), lambda d: d.get("x"), lambda d: d.get("x", 5), lambda d: d.get([])],
+    "items": [lambda d: list(d.items()), lambda d: ("a", 1) in d.items(), lambda d: d.items() - {("a", 1)}],
+    "keys": [lambda d: list(d.keys()), lambda d: d.keys() & {"a", "x"}, lambda d: d.keys() == {"a", "b", "c"}],
+    "pop": [lambda d: d.pop("a"), lambda d: d.pop("x"), lambda d: d.pop("x", 5)],
+    "popitem": [lambda d: d.popitem(), emptied, lambda d: (d.clear(), d.popitem())],
+    "setdefault": [lambda d: d.setdefault("a", 5), lambda d: d.setdefault("z", 5), lambda d: d.setdefault("z")],
+    "update": [
+        lambda d: d.update({"a": 5}, z=6),
+        lambda d: d.update([("z", 6), ("a", 5)]),
+        lambda d: d.update(z=6),
+        lambda d: d.update(),
+        lambda d: d.update(5),
+    ],
+    "values": [lambda d: list(d.values()), lambda d: 1 in d.values()],
+    "and besides": [
+        matched,
+        lambda d: json.dumps(dict(d)),
+        lambda d: dict(sorted(d.items())),
+        lambda d: ChainMap({}, d)["a"],
+        lambda d: isinstance(d, Mapping),
+    ],
+}
+
+#: A session shows its state there, and none of its values.
+UNLIKE_DICT = {"__repr__"}
+
+
+def test_every_method_of_a_dict_is_in_the_table() -> None:
+    """Also those that a later Python adds."""
+    own = {name for name in dir(dict) if getattr(dict, name) is not getattr(object, name, None)}
+    of_the_type = {"__doc__", "__getattribute__", "__init__", "__init_subclass__", "__new__", "__sizeof__"}
+
+    assert own - of_the_type - UNLIKE_DICT - {"__subclasshook__"} == METHODS.keys() - {"and besides"}
+
+
+@pytest.mark.parametrize(
+    ("name", "act"),
+    [pytest.param(name, act, id=f"{name} {n}") for name in METHODS for n, act in enumerate(METHODS[name])],
+)
+def test_every_method_does_as_a_dict_does(browser: SiteBrowser, name: str, act: Callable[[Any], object]) -> None:
+    """The same answer, or an error of the same type; and the same is left, in the same order, in the next request."""
+    real: dict[str, Any] = {"a": 1, "b": [2], "c": 3}
+    browser.visit(lambda session: session.update(real))
+
+    answered = browser.visit(lambda session: outcome(act, session)).result
+
+    assert answered == outcome(act, real)
+    assert list(browser.read().items()) == list(real.items())
+
+
+def outcome(act: Callable[[Any], object], mapping: Any) -> object:
+    try:
+        return act(mapping)
+    except Exception as error:
+        return type(error)
 
 
 class SessionAgainstDict(RuleBasedStateMachine):
@@ -530,13 +640,58 @@ def test_changes_of_one_key_add_up(
 
 def test_flash_is_shown_once(browser: SiteBrowser) -> None:
     """Peeking leaves it, popping takes it."""
-    browser.visit(lambda session: (session.flash("saved"), session.flash("mail sent"), session.flash("no", "errors")))
+    browser.visit(lambda session: (session.flash("saved"), session.flash("mail sent")))
 
     assert browser.visit(lambda session: session.peek_flash()).result == ["saved", "mail sent"]
     assert browser.visit(lambda session: session.pop_flash()).result == ["saved", "mail sent"]
     assert browser.visit(lambda session: session.pop_flash()).result == []
-    assert browser.visit(lambda session: session.pop_flash("errors")).result == ["no"]
     assert browser.read() == {}
+
+
+def leaves_three(session: Session) -> None:
+    session.flash("saved")
+    session.flash("no", "error")
+    session.flash("mail sent")
+
+
+def test_message_of_any_queue_is_shown_by_who_asks_for_none(browser: SiteBrowser) -> None:
+    """In the order in which they were left. As in Flask, where the second argument is a category, none is lost."""
+    browser.visit(leaves_three)
+
+    assert browser.visit(lambda session: session.peek_flash()).result == ["saved", "no", "mail sent"]
+    assert browser.visit(lambda session: session.pop_flash()).result == ["saved", "no", "mail sent"]
+    assert browser.visit(lambda session: session.pop_flash("error")).result == []
+
+
+def test_queues_can_be_shown_apart(browser: SiteBrowser) -> None:
+    """The queue without a name too."""
+    browser.visit(leaves_three)
+
+    assert browser.visit(lambda session: session.peek_flash("error")).result == ["no"]
+    assert browser.visit(lambda session: session.pop_flash("error")).result == ["no"]
+    assert browser.visit(lambda session: session.pop_flash("other")).result == []
+    assert browser.visit(lambda session: session.pop_flash("")).result == ["saved", "mail sent"]
+    assert browser.read() == {}
+
+
+class Element:
+    """What builds HTML in Python gives, instead of text."""
+
+    def __html__(self) -> str:
+        return "<b>saved</b>"
+
+
+@pytest.mark.parametrize("message", [Markup("<b>saved</b>"), mark_safe("<b>saved</b>"), Element()], ids=type)
+@pytest.mark.parametrize("take", [Session.peek_flash, Session.pop_flash])
+def test_markup_stays_markup(browser: SiteBrowser, message: Any, take: Callable[[Session], list[Any]]) -> None:
+    """Jinja and Django do not escape it on the next page. What was plain text is escaped there."""
+    browser.visit(lambda session: (session.flash(message), session.flash("<b>typed</b>")))
+    markup, text = browser.visit(take).result
+
+    assert (markup, text) == ("<b>saved</b>", "<b>typed</b>")
+    assert (escape(markup), conditional_escape(markup)) == ("<b>saved</b>", "<b>saved</b>")
+    assert (escape(text), conditional_escape(text)) == ("&lt;b&gt;typed&lt;/b&gt;",) * 2
+    assert not hasattr(markup + text, "__html__")
 
 
 def test_pop_takes_only_what_it_showed(browser: SiteBrowser) -> None:
@@ -764,10 +919,79 @@ def test_misspelt_attribute_is_an_error() -> None:
     """`session.usrename = "ada"` would look like a login and not be one."""
 
     def misspells(session: Session) -> None:
-        with pytest.raises(AttributeError, match="usrename"):
+        with pytest.raises(AttributeError, match=r"session\['usrename'\]"):
             setattr(session, "usrename", "ada")  # noqa: B010 (mypy knows that it is wrong)
 
     SessionSite().browser().visit(misspells)
+
+
+#: What other libraries' sessions have, and what of ours the error has to name.
+OTHERS = {
+    "Flask and Flask-Session": {
+        "permanent": "remember", "modified": "commit", "new": "is_new", "accessed": "Opened", "sid": "session.id",
+    },
+    "Django": {
+        "session_key": "session.id", "save": "commit", "delete": "invalidate", "flush": "invalidate",
+        "cycle_key": "renew_token", "set_expiry": "remember", "get_expiry_age": "expires_at",
+        "get_expiry_date": "expires_at", "get_expire_at_browser_close": "remember", "has_key": "in session",
+        "set_test_cookie": "csrf_token", "test_cookie_worked": "is_new", "delete_test_cookie": "csrf_token",
+        "clear_expired": "prune", "exists": "is_new", "load": "reload", "is_empty": "not session",
+    },
+    "Pyramid": {
+        "created": "created_at", "changed": "commit", "new_csrf_token": "renew_csrf", "get_csrf_token": "csrf_token",
+        "adjust_timeout_for_session": "Timeouts",
+    },
+    "Beaker": {
+        "revert": "reload", "lock": "modify", "unlock": "modify", "persist": "commit", "last_accessed": "manager",
+        "get_by_id": "manager", "domain": "Cookie", "path": "Cookie", "secure": "Cookie", "timeout": "Timeouts",
+        "was_invalidated": "ended_because",
+    },
+    "CherryPy": {
+        "regenerate": "renew_token", "acquire_lock": "modify", "release_lock": "modify", "clean_up": "prune",
+        "missing": "ended_because",
+    },
+    "aiohttp-session": {"identity": "session.id", "empty": "not session", "max_age": "expires_at",
+                        "set_new_identity": "renew_token"},
+    "habit": {"user": "username", "user_name": "username", "is_authenticated": "username", "destroy": "invalidate"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"), [pytest.param(*pair, id=f"{who}: {pair[0]}") for who in OTHERS for pair in OTHERS[who].items()]
+)
+def test_name_of_another_library_leads_to_ours(site: SessionSite, name: str, ours: str) -> None:
+    """Reading it, calling it and assigning it: `session.permanent = True` must not pass for a session that lasts."""
+
+    def view(session: Session) -> None:
+        with pytest.raises(AttributeError, match=rf"{name}.*{re.escape(ours)}"):
+            getattr(session, name)
+        with pytest.raises(AttributeError, match=rf"{name}.*{re.escape(ours)}"):
+            setattr(session, name, True)
+
+    site.browser().visit(view)
+    assert site.store.records == []
+
+
+@pytest.mark.parametrize("name", ["id", "is_new", "created_at", "manager", "csrf_token", "login", "items"])
+def test_what_cannot_be_assigned_says_so(browser: SiteBrowser, name: str) -> None:
+    """Instead of "has no attribute", which is not true."""
+
+    def view(session: Session) -> None:
+        with pytest.raises(AttributeError, match=f"session.{name} cannot be assigned"):
+            setattr(session, name, None)
+
+    browser.visit(view)
+
+
+@pytest.mark.parametrize("act", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_session_is_not_copied_by_accident(browser: SiteBrowser, act: Callable[[Session], object]) -> None:
+    """A copy would be the same session again, or half of it."""
+
+    def view(session: Session) -> None:
+        with pytest.raises(TypeError, match=r"use session\.copy\(\)"):
+            act(session)
+
+    browser.visit(view)
 
 
 def test_timeouts_take_timedeltas(clock: Clock) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import doctest
+import sqlite3
 import stat
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 
@@ -17,6 +19,7 @@ from sessionware import ConfigError, SQLiteStore, StoreUnavailable, UsernameTake
 from sessionware.auth import MemoryUsers, SQLiteUsers, User, Users
 from sessionware.testing import UsersContract, users_contract
 from sessionware.testing.races import race
+from sessionware.usernames import KEY_RULE
 
 
 class TestMemoryUsers(UsersContract):
@@ -75,6 +78,27 @@ class DeletingTwiceIsTrue(MemoryUsers):
         return True
 
 
+class CollatesKeys(MemoryUsers):
+    """A table that compares keys as databases compare words."""
+
+    def find_by_key(self, key: str) -> User | None:
+        return super().find_by_key(_collated(key))
+
+    def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
+        return super().add(_collated(key), username, password_hash, data)
+
+
+def _collated(key: str) -> str:
+    return normalize("NFC", key.casefold().rstrip())
+
+
+class KeepsWhatCannotBeWritten(MemoryUsers):
+    """A table whose names nobody can show."""
+
+    def rename(self, id: str, key: str, username: str) -> bool:
+        return super().rename(id, key, username.encode("utf-8", "replace").decode())
+
+
 @pytest.mark.parametrize(
     ("broken", "test"),
     [
@@ -82,6 +106,7 @@ class DeletingTwiceIsTrue(MemoryUsers):
         (PasswordIsSetWhateverIsExpected, "test_a_password_that_is_not_what_is_expected_stays"),
         (DisablingKeepsTheVersion, "test_disabling_ends_sessions_for_good"),
         (DeletingTwiceIsTrue, "test_a_deleted_account_is_gone"),
+        (KeepsWhatCannotBeWritten, "test_a_name_that_cannot_be_written_is_refused"),
     ],
 )
 def test_contract_catches_a_table_that_breaks_a_promise(broken: type[Any], test: str) -> None:
@@ -90,6 +115,14 @@ def test_contract_catches_a_table_that_breaks_a_promise(broken: type[Any], test:
     contract.make_users = broken
     with pytest.raises(AssertionError):
         getattr(contract, test)()
+
+
+def test_contract_catches_a_table_that_makes_two_keys_one() -> None:
+    """Here two people, of whom the second cannot register."""
+    contract = UsersContract()
+    contract.make_users = CollatesKeys
+    with pytest.raises((AssertionError, UsernameTaken)):
+        contract.test_keys_are_compared_character_by_character()
 
 
 def test_nobody_comes_between_the_look_and_the_entry() -> None:
@@ -216,3 +249,35 @@ def test_every_thread_may_use_it(path: Path) -> None:
         thread.join(30)
 
     assert all(users.find_by_key(f"user{n}") for n in range(8))
+
+
+def test_every_account_says_by_which_rule_its_key_was_made(path: Path) -> None:
+    """So that a release with another rule can tell which keys it has to make anew. A renamed account's key is new."""
+    users = SQLiteUsers(path)
+    ada, bob = users.add("ada", "Ada", None, {}), users.add("bob", "Bob", None, {})
+    rules(path, 0)
+    users.rename(bob.id, "robert", "Robert")
+
+    assert rules(path) == {ada.id: 0, bob.id: KEY_RULE}
+
+
+def test_account_of_an_unknown_rule_is_no_stranger(path: Path) -> None:
+    """A later release wrote it. This one says so, and neither lets anybody in nor takes the account for missing."""
+    users = SQLiteUsers(path)
+    ada = users.add("ada", "Ada", "hash", {})
+    rules(path, KEY_RULE + 1)
+
+    with pytest.raises(StoreUnavailable, match=f"rule {KEY_RULE + 1}.*install the release"):
+        users.find_by_key("ada")
+    with pytest.raises(StoreUnavailable):
+        users.get(ada.id)
+    with pytest.raises(UsernameTaken):
+        users.add("ada", "Ada", None, {})
+
+
+def rules(path: Path, new: int | None = None) -> dict[str, int]:
+    """The rule of each account in the file, after setting all to a new one."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        if new is not None:
+            connection.execute("UPDATE sessionware_users SET key_rule = ?", (new,))
+        return dict(connection.execute("SELECT id, key_rule FROM sessionware_users"))

@@ -35,9 +35,12 @@ def token_of(transaction: Transaction) -> str:
     return transaction.visitors_token
 
 
-def is_good(transaction: Transaction, given: bytes) -> bool:
+def is_good(transaction: Transaction, value: object) -> bool:
     """Whether this is the token of a form made in this session, or for its visitor. Raises `StoreUnavailable`."""
+    if not isinstance(value, str):
+        raise TypeError(f"a token must be text, not {type(value).__name__}")
     transaction.load()
+    given = value.encode("utf-8", "replace")
     if _has_record(transaction) and _is_one_of(_tokens_now(transaction), given):
         return True
     if transaction.standing is DETACHED and _is_one_of(_tokens_before(transaction, transaction.missed), given):

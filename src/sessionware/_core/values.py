@@ -1,8 +1,8 @@
 """Values as bytes: what a session can hold, encoded by msgpack. What goes in comes out equal and of the same type.
 
 None, bool, int, float, str, bytes, list and dict are msgpack's own. tuple, set, datetime, date, Decimal, UUID and
-integers over 64 bits are extension types. Subclasses of str, int, float, list and dict come back as their base type,
-bytearray and memoryview as bytes. Anything else is a `TypeError` that names the type. Never pickle: anyone who can
+integers over 64 bits are extension types. Subclasses come back as their base type, bytearray and memoryview as bytes.
+Anything else is a `TypeError` that names the type. Never pickle: anyone who can
 write to a store that is read by pickle can run code in the server.
 
 The same value gives the same bytes, so bytes serve as a value's fingerprint.
@@ -46,6 +46,8 @@ def encode(value: object, _depth: int = 0) -> bytes:
         packed: bytes = packer.pack(value)
     except UnicodeEncodeError:
         raise NotStorable("text with a lone surrogate, which no encoding can write") from None
+    except BufferError:
+        raise NotStorable("a memoryview with gaps") from None
     except (ValueError, RecursionError):
         raise NotStorable("a value that is nested too deeply, or contains itself") from None
     idle.append(packer)  # one that raised is not used again
@@ -65,16 +67,14 @@ def decode(encoded: bytes, *, has_text_keys: bool = False) -> Any:
 
 def _substitute(value: object, *, depth: int) -> object:
     """What msgpack should write for a value that is not of one of its own types."""
-    for base, plain in _SUBCLASSES:
-        if isinstance(value, base) and type(value) is not base:
-            return plain(value)
-    if isinstance(value, (bytearray, memoryview)):
-        return bytes(value)
-    if type(value) in (tuple, set):
+    if isinstance(value, (tuple, set)):
         return _collection(value, depth + 1)
     for base, code, text in _AS_TEXT:
         if isinstance(value, base):
             return ExtType(code, text(value).encode())
+    for kind, plain in _PLAIN:
+        if isinstance(value, kind):
+            return plain(value)
     raise NotStorable(f"an object of type {type(value).__qualname__}")
 
 
@@ -105,21 +105,26 @@ def _revive(code: int, body: bytes) -> object:
     raise ValueError(f"unknown extension type {code}")
 
 
-# The base type's own method, not the type's constructor: a subclass may have redefined __str__ or __int__.
-_SUBCLASSES: tuple[tuple[type, Callable[[Any], object]], ...] = (
+def _whole_number(value: int) -> object:
+    number = int.__int__(value)
+    return number if -(2**63) <= number < 2**64 else ExtType(_BIG_INT, hex(number).encode())
+
+
+# The base type's own method, not the type's constructor or str(): a subclass may have redefined what those call.
+_PLAIN: tuple[tuple[type | tuple[type, ...], Callable[[Any], object]], ...] = (
     (str, str.__str__),
-    (int, int.__int__),
+    (int, _whole_number),
     (float, float.__float__),
     (list, list),
     (dict, dict),
+    ((bytes, bytearray, memoryview), lambda value: memoryview(value).tobytes()),
 )
 
 _AS_TEXT: tuple[tuple[type, int, Callable[[Any], str]], ...] = (
     (datetime, _DATETIME, datetime.isoformat),  # before date, of which it is a subclass
     (date, _DATE, date.isoformat),
-    (Decimal, _DECIMAL, str),
-    (UUID, _UUID, str),
-    (int, _BIG_INT, hex),
+    (Decimal, _DECIMAL, Decimal.__str__),
+    (UUID, _UUID, UUID.__str__),
 )
 
 _FROM_TEXT: dict[int, Callable[[str], object]] = {

@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .._repr import shown_half_built
 from ..errors import ConfigError, StoreUnavailable
 from .replaced import ReplacedHook, log_replaced
 from .schema import Schema, install, version_of
@@ -31,6 +32,7 @@ BUSY_TIMEOUT = 5.0
 LOOK_EVERY = 1.0
 
 
+@shown_half_built
 class Database:
     """One SQLite file with the tables of `schema`. File (mode 0600) and tables are created if they do not exist.
 

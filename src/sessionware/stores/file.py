@@ -18,6 +18,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TypeVar
 
+from .._repr import shown_half_built
 from ..databases.replaced import ReplacedHook, log_replaced
 from ..errors import ConfigError, StoreUnavailable
 from ._file_directory import check_marked, claimed, mark_of, sync_directory
@@ -57,6 +58,7 @@ def _medium(method: _Function) -> _Function:
     return guarded  # type: ignore[return-value]
 
 
+@shown_half_built
 class FileStore(Store):
     """A store in the directory at `path`. It is created (mode 0700) if it does not exist; its parent must exist.
 

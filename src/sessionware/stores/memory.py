@@ -10,6 +10,7 @@ import heapq
 import threading
 from struct import Struct
 
+from .._repr import shown_half_built
 from ..errors import ConfigError, StoreUnavailable
 from .base import Record, Store, checked_name
 
@@ -29,6 +30,7 @@ _Indexed = tuple[int, "bytes | None"]
 _NOWHERE: _Indexed = (-1, None)
 
 
+@shown_half_built
 class MemoryStore(Store):
     """A store in this process: gone when the process ends, unknown to others.
 

@@ -6,6 +6,7 @@ import copy
 import os
 from pathlib import Path
 
+from .._repr import shown_half_built
 from ..databases.replaced import ReplacedHook
 from ..databases.schema import Schema
 from ..databases.sqlite import Database, has_schema
@@ -38,6 +39,7 @@ _LAYOUT = (
 _ROOT = "sessionware_sessions"
 
 
+@shown_half_built
 class SQLiteStore(Store):
     """A store in the SQLite file at `path`. It is created (mode 0600) if it does not exist; its directory must exist.
 

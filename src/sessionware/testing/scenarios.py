@@ -182,7 +182,7 @@ def last_wins(key: str, value_of: Callable[[str, Any], Any]) -> Callable[[Ending
 
 def popped(end: Ending) -> bool:
     shown, left = end.reply("pop").result, end.now.data.get("_flash_", [])
-    return [*shown, *(message for _, message in left)] == ["old", "new"]
+    return [*shown, *(entry[1] for entry in left)] == ["old", "new"]
 
 
 def cleared(end: Ending) -> bool:

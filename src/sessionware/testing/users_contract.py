@@ -49,6 +49,51 @@ class UsersContract:
         assert [users.find_by_key(key) for key in ("bob", "Ada", "", "%", user.id)] == [None] * 5
         assert [users.get(id) for id in ("ada", "", user.id.upper() + "0")] == [None] * 3
 
+    def test_keys_are_compared_character_by_character(self) -> None:
+        """`username_key` has done what makes two spellings one. A table that goes on, as collations of databases do,
+        makes two people one."""
+        users = self.make_users()
+        keys = (
+            "strasse",
+            "stra\u00dfe",
+            "zoe",
+            "zo\u00eb",
+            "\u03c3",
+            "\u03c2",
+            "\u0131",
+            "i",
+            "\u3042",
+            "\u30a2",
+            "a" * 128,
+        )
+        added = {key: users.add(key, key, None, {}) for key in keys}
+
+        assert {key: users.find_by_key(key) for key in keys} == added
+        assert users.find_by_key("zoe\u0308") is None
+        assert users.find_by_key("zoe ") is None
+
+    def test_a_name_comes_back_as_it_was_typed(self) -> None:
+        """In whatever form: it is for people to read."""
+        users = self.make_users()
+        for number, name in enumerate(("ADA", "Zoe\u0308", "\uff21\uff24\uff21", "\U00020b9f\u91ce")):
+            user = users.add(f"key{number}", name, None, {})
+
+            assert (found := users.get(user.id)) is not None
+            assert found.username == name
+
+    def test_a_name_that_cannot_be_written_is_refused(self) -> None:
+        """One with half of a surrogate pair, which only Python can hold. Nothing is changed."""
+        users = self.make_users()
+        ada = users.add("ada", "Ada", None, {})
+
+        with raises(ValueError):
+            users.add("bob", "Bob\ud800", None, {})
+        with raises(ValueError):
+            users.rename(ada.id, "bob", "Bob\ud800")
+        with raises(TypeError):
+            users.add("bob", "Bob", None, {"city": "\ud800"})
+        assert (users.find_by_key("ada"), users.find_by_key("bob")) == (ada, None)
+
     def test_an_account_may_have_no_password(self) -> None:
         """Nobody can log in to it by one."""
         users = self.make_users()

@@ -11,12 +11,14 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
+from ..._repr import shown_half_built
 from ...errors import AuthError
 
 # Not by importlib.resources, which would make every import of sessionware.auth slower, pages or not.
 STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 
 
+@shown_half_built
 @dataclass(frozen=True)
 class Field:
     """One field of a page's form. Every field has to be filled in."""
@@ -39,6 +41,7 @@ class Field:
     """The errors that are about this field. The pages set `is_invalid` by them, and that is what to show."""
 
 
+@shown_half_built
 @dataclass(frozen=True)
 class Link:
     """A way from a page to somewhere else."""
@@ -51,6 +54,7 @@ class Link:
     """The text before it, outside the link."""
 
 
+@shown_half_built
 @dataclass(frozen=True)
 class Page:
     """Everything that a page must show. Nothing in it is escaped yet."""

@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from ..._checked import checked_text
+from ..._repr import shown_half_built
+from ...errors import StoreUnavailable
+from ...usernames import KEY_RULE
 
+
+@shown_half_built
 @dataclass(frozen=True)
 class User:
     """One account, as it was when it was read."""
@@ -48,7 +54,8 @@ class Users(Protocol):
     def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
         """Add an account under a new random id. Of several callers that race for one key, one wins.
 
-        Raises `UsernameTaken` if the key is there, and `TypeError` for data that is not JSON.
+        Raises `UsernameTaken` if the key is there, `TypeError` for data that is not JSON, and `ValueError` for a name
+        that cannot be written, because it has a lone surrogate.
         """
 
     @abstractmethod
@@ -68,7 +75,9 @@ class Users(Protocol):
 
     @abstractmethod
     def rename(self, id: str, key: str, username: str) -> bool:
-        """Give the account another name. Raises `UsernameTaken`. False if there is no such account.
+        """Give the account another name. False if there is no such account.
+
+        Raises `UsernameTaken`, and `ValueError` for a name that cannot be written.
 
         The session version goes up, because sessions carry the name of their login, which may soon be somebody else's.
         """
@@ -81,14 +90,31 @@ class Users(Protocol):
 def new_user(key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
     """An account that is not in any table yet, with a random id of 128 bits.
 
-    Raises `TypeError` for data that is not JSON.
+    Raises `TypeError` for data that is not JSON, and `ValueError` for a name that cannot be written.
     """
+    key, username = checked_text(key, "a key"), checked_text(username, "a username")
     try:
-        return User(secrets.token_hex(16), key, username, password_hash, data=frozen_data(data))
+        frozen = frozen_data(data)
+    except UnicodeEncodeError:
+        raise TypeError("data kept with an account must be JSON: a text in it has a lone surrogate") from None
     except (TypeError, ValueError) as error:
         raise TypeError(f"data kept with an account must be JSON: {error}") from None
+    return User(secrets.token_hex(16), key, username, password_hash, data=frozen)
+
+
+def check_key_rule(key_rule: int) -> None:
+    """Raise `StoreUnavailable` for an account whose key was made by a rule that this release does not know.
+
+    To go on would look names up under other keys than that rule gives them, and let in a second Ada.
+    """
+    if key_rule != KEY_RULE:
+        raise StoreUnavailable(
+            f"an account's key was made by rule {key_rule}, and this release knows rule {KEY_RULE} alone: install the "
+            "release that wrote the account"
+        )
 
 
 def frozen_data(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """The data as it comes back from JSON, sharing nothing with what was given."""
-    return MappingProxyType(json.loads(json.dumps(dict(data), allow_nan=False)))
+    # Without `ensure_ascii`, so that a lone surrogate is not hidden by an escape that other tables cannot keep.
+    return MappingProxyType(json.loads(json.dumps(dict(data), allow_nan=False, ensure_ascii=False).encode()))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..._checked import checked_text
 from ...errors import UsernameTaken
 from .base import User, Users, frozen_data, new_user
 
@@ -52,6 +53,7 @@ class MemoryUsers(Users):
             return True
 
     def rename(self, id: str, key: str, username: str) -> bool:
+        key, username = checked_text(key, "a key"), checked_text(username, "a username")
         with self._lock:
             user = self._by_id.get(id)
             if user is None:

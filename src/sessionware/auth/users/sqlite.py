@@ -8,19 +8,22 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from ..._checked import checked_text
 from ...databases.schema import Schema
 from ...databases.sqlite import Database
 from ...errors import UsernameTaken
-from .base import User, Users, new_user
+from ...usernames import KEY_RULE
+from .base import User, Users, check_key_rule, new_user
 
 _SCHEMA = Schema(
     "sessionware_users",
-    1,
+    2,
     (
         """
         CREATE TABLE sessionware_users (
             id TEXT PRIMARY KEY,
             key TEXT NOT NULL UNIQUE,
+            key_rule INTEGER NOT NULL,
             username TEXT NOT NULL,
             password_hash TEXT,
             session_version INTEGER NOT NULL,
@@ -31,7 +34,9 @@ _SCHEMA = Schema(
     ),
 )
 
-_SELECT = "SELECT id, key, username, password_hash, session_version, is_active, data FROM sessionware_users WHERE "
+_SELECT = (
+    "SELECT key_rule, id, key, username, password_hash, session_version, is_active, data FROM sessionware_users WHERE "
+)
 
 
 class SQLiteUsers(Users):
@@ -55,9 +60,9 @@ class SQLiteUsers(Users):
 
     def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
         user = new_user(key, username, password_hash, data)
-        row = (user.id, key, username, password_hash, user.session_version, user.is_active, json.dumps(dict(user.data)))
-        sql = "INSERT INTO sessionware_users VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
-        if not self._database.changes(sql, row):
+        state = (password_hash, user.session_version, user.is_active, json.dumps(dict(user.data)))
+        sql = "INSERT INTO sessionware_users VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
+        if not self._database.changes(sql, (user.id, key, KEY_RULE, username, *state)):
             raise UsernameTaken
         return user
 
@@ -70,8 +75,9 @@ class SQLiteUsers(Users):
         return self._update(change, (is_active, not is_active, id))
 
     def rename(self, id: str, key: str, username: str) -> bool:
-        change = "key = ?, username = ?, session_version = session_version + 1 WHERE id = ?"
-        if self._update(change, (key, username, id)):
+        key, username = checked_text(key, "a key"), checked_text(username, "a username")
+        change = "key = ?, key_rule = ?, username = ?, session_version = session_version + 1 WHERE id = ?"
+        if self._update(change, (key, KEY_RULE, username, id)):
             return True
         if self.get(id) is None:
             return False
@@ -89,5 +95,6 @@ class SQLiteUsers(Users):
 def _user(rows: list[Any]) -> User | None:
     if not rows:
         return None
-    id, key, username, password_hash, session_version, is_active, data = rows[0]
+    key_rule, id, key, username, password_hash, session_version, is_active, data = rows[0]
+    check_key_rule(key_rule)
     return User(id, key, username, password_hash, session_version, bool(is_active), MappingProxyType(json.loads(data)))

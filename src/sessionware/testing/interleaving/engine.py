@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..._repr import shown_half_built
 from ...timeouts import Timeouts
 from .ending import Ending
 from .site import Request, Site, quiet
@@ -31,6 +32,7 @@ from .states import Before, Place, State
 from .world import FAILS, Call, World
 
 
+@shown_half_built
 @dataclass(frozen=True)
 class Scenario:
     """Requests that overlap, and what must be true in the end, whatever the order."""

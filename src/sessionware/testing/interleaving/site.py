@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from ..._core.envelope import Stored, open_record
 from ..._core.lifetime import Limits, limits_of
 from ..._core.records import PATIENCE, Chance
+from ..._repr import shown_half_built
 from ...auth.auth import Auth
 from ...auth.users.base import User
 from ...cookie import Cookie
@@ -50,6 +51,7 @@ def users_of(environ: Mapping[str, Any]) -> Any:
     return environ["testing.users"]
 
 
+@shown_half_built
 @dataclass(frozen=True)
 class Request:
     """One request: a view, and perhaps what it does `late`, after the first byte of its body."""
