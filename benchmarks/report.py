@@ -35,6 +35,7 @@ def as_markdown(results: Row) -> str:
         "macro": macro_section,
         "contention": contention_section,
         "import": import_section,
+        "logins": logins_section,
     }
     parts = [machine_line(results)]
     parts += [section(results[name]) for name, section in sections.items() if results.get(name)]
@@ -169,6 +170,17 @@ def import_section(figures: Row) -> str:
         "### Import\n\n"
         f"`import sessionware` takes {figures['total_ms']} ms, of which {figures['own_ms']} ms "
         f"({figures['own_share']:.0%}) are its own modules and the rest what they depend on."
+    )
+
+
+def logins_section(figures: dict[str, list[Row]]) -> str:
+    return "\n\n".join(
+        (
+            "### Wrong logins, many at once",
+            _rows_table(figures["load"]),
+            "### What the time of a refusal tells",
+            _rows_table(figures["timing"]),
+        )
     )
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from . import contention, growth, imports, macro, micro
+from . import contention, growth, imports, logins, macro, micro
 from .machine import describe
 from .report import as_markdown
 from .subjects import FAMILIES, subjects
@@ -71,6 +71,11 @@ def run_import(_is_quick: bool) -> Any:
     return imports.measure()
 
 
+def run_logins(is_quick: bool) -> Any:
+    plan = logins.Plan((4, 32), 100, 20, SEED) if is_quick else logins.Plan((4, 32, 64, 200), 300, 300, SEED)
+    return logins.measure(plan)
+
+
 #: All that there is to measure. What `run_interpreted` asks of its child is not asked for by itself.
 PARTS: dict[str, Callable[[bool], Any]] = {
     "micro": run_micro,
@@ -79,6 +84,7 @@ PARTS: dict[str, Callable[[bool], Any]] = {
     "macro": run_macro,
     "contention": run_contention,
     "import": run_import,
+    "logins": run_logins,
 }
 
 

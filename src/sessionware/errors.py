@@ -92,7 +92,7 @@ class Throttled(AuthError):
 
 
 class Busy(AuthError):
-    """All the memory set aside for checking passwords is in use."""
+    """For some seconds there was no turn to hash a password."""
 
     status = 503
     message = "The server is busy. Please try again in a few seconds."

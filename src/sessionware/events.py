@@ -36,6 +36,8 @@ EventName = Literal[
     "login.failed",
     "login.busy",
     "login.ended",
+    "login.legacy_failed",
+    "login.unusable_hash",
     "account.registered",
     "account.name_taken",
     "account.rehashed",
@@ -59,6 +61,8 @@ WARNINGS: frozenset[EventName] = frozenset(
         "store.conflict",
         "store.replaced",
         "login.busy",
+        "login.legacy_failed",
+        "login.unusable_hash",
         "csrf.blocked",
     }
 )

@@ -27,7 +27,7 @@ from webtest import TestApp, TestResponse
 
 from sessionware import Busy, ConfigError, Cookie, MemoryStore, NotLoggedIn, Store, StoreUnavailable, Throttled
 from sessionware._types import StartResponse
-from sessionware.auth import Argon2Hasher, AuthPages, Field, Link, Page, PasswordPolicy, passwords, safe_next
+from sessionware.auth import Argon2Hasher, AuthPages, Field, Link, Page, PasswordPolicy, _hashing_threads, safe_next
 from sessionware.auth import pages as pages_package
 from sessionware.auth.pages import app as pages_app
 from sessionware.auth.pages import forms, login
@@ -494,7 +494,6 @@ def test_partner_is_let_in_by_name_with_a_cookie_that_goes_everywhere() -> None:
 
 def test_who_comes_while_all_memory_is_in_use_gets_a_page_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """503, and after how many seconds to come again. Whoever came first is let in."""
-    monkeypatch.setattr(passwords, "PATIENCE", 0)
     site = PagesSite(hasher=Argon2Hasher(1, 8, 1, memory_budget=8 * 1024))
     site.register("Ada")
     first, second = site.visitor(), site.visitor()
@@ -502,7 +501,9 @@ def test_who_comes_while_all_memory_is_in_use_gets_a_page_that_says_so(monkeypat
     threads = together(1, lambda: log_in(first))
     crowd.wait_for(1)
 
-    refused = [log_in(second), log_in(second, username="Nobody"), log_in(second, "/register", username="Bob")]
+    with monkeypatch.context() as during:
+        during.setattr(_hashing_threads, "PATIENCE", 0.01)
+        refused = [log_in(second), log_in(second, username="Nobody"), log_in(second, "/register", username="Bob")]
     crowd.go.set()
     threads[0].join(10)
 

@@ -36,6 +36,7 @@ LAYERS = """
     auth.where
     auth.policy  auth.users.memory  auth.users.sqlite
     auth.passwords  auth.users.base
+    auth._hashing_threads  auth.hidden
     middleware
     _deploy
     manager

@@ -6,13 +6,14 @@ Nothing here depends on how long anything takes.
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from benchmarks import contention, growth, macro, micro
+from benchmarks import contention, growth, logins, macro, micro
 from benchmarks.figures import Micro
 from benchmarks.report import DASH, TIMES, as_markdown, with_tables
 from benchmarks.scenarios import SCENARIOS, WrongAnswer
@@ -141,3 +142,31 @@ def test_tables_replace_what_is_between_the_marks_and_nothing_else() -> None:
     assert with_tables(page, "new") == ("before\n<!-- generated: performance -->\n\nnew\n<!-- end -->\nafter\n")
     with pytest.raises(ValueError, match="0 places"):
         with_tables("no marks", "new")
+
+
+def test_the_rank_test_tells_apart_what_differs_and_nothing_else() -> None:
+    """By the values of the textbook, and with ties."""
+    rng = random.Random(1)
+    one, other = ([rng.gauss(20, 2) for _ in range(300)] for _ in range(2))
+    shifted = [value + 1 for value in other]
+
+    assert logins.mann_whitney([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]) == pytest.approx(0.00902, abs=1e-4)
+    assert logins.mann_whitney([1.0] * 50, [1.0] * 50) == 1
+    assert logins.mann_whitney(one, other) > 0.01
+    assert logins.mann_whitney(one, shifted) < 1e-3
+    assert logins.mann_whitney(one, shifted) == logins.mann_whitney(shifted, one)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for the process's memory")
+def test_a_load_of_logins_counts_all_of_them() -> None:
+    """Each was refused for its password, or for want of time."""
+    row = logins.load(4, 20)
+    assert (row["threads"], row["logins"], row["busy"]) == (4, 20, 0)
+    assert 0 < row["p50_ms"] <= row["p99_ms"] <= row["max_ms"]
+
+
+def test_every_kind_of_refusal_is_timed() -> None:
+    """Against every other kind."""
+    rows = logins.timing(3, seed=1)
+    assert len(rows) == 12
+    assert {row["against"] for row in rows} <= {row["case"] for row in rows}

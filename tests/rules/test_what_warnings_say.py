@@ -16,6 +16,7 @@ from sessionware import (
     CrossOriginRefused,
     Event,
     EventName,
+    LoginFailed,
     MemoryStore,
     SessionConflict,
     SessionManager,
@@ -24,6 +25,7 @@ from sessionware import (
     get_session,
 )
 from sessionware._core.records import Chance
+from sessionware.auth import Auth
 from sessionware.databases import sqlite as sqlite_module
 from sessionware.events import WARNINGS
 from sessionware.testing import FaultyStore
@@ -181,6 +183,25 @@ def login_busy(visited: Visited) -> None:
         visited.site.browser().do(lambda environ: visited.site.auth.login(environ, "Ada", PASSWORD))
 
 
+def login_of_an_old_account(visited: Visited, verify_legacy: Callable[[str, str], bool] | None) -> None:
+    site = visited.site
+    site.users.add("eve", "Eve", "pbkdf2_sha256$1$salt$" + VALUE, {})
+    auth = Auth(site.users, hasher=site.hasher, verify_legacy=verify_legacy)
+    with suppress(LoginFailed):
+        site.browser().do(lambda environ: auth.login(environ, "Eve", PASSWORD))
+
+
+def login_unusable_hash(visited: Visited) -> None:
+    login_of_an_old_account(visited, None)
+
+
+def login_legacy_failed(visited: Visited) -> None:
+    def verify_legacy(stored: str, password: str) -> bool:
+        raise ValueError(stored + password)
+
+    login_of_an_old_account(visited, verify_legacy)
+
+
 SITUATIONS: list[tuple[EventName, Callable[[Visited], object]]] = [
     ("session.write_discarded", write_discarded),
     ("session.write_discarded", cross_origin_by_a_hostile_client),
@@ -200,6 +221,8 @@ SITUATIONS: list[tuple[EventName, Callable[[Visited], object]]] = [
     ("store.conflict", store_conflict),
     ("store.replaced", store_replaced),
     ("login.busy", login_busy),
+    ("login.unusable_hash", login_unusable_hash),
+    ("login.legacy_failed", login_legacy_failed),
 ]
 
 #: Warnings of the store, which does not know on whose behalf it is asked.

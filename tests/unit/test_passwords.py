@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 from typing import Any
 
 import argon2
@@ -12,7 +15,15 @@ import pytest
 from argon2.low_level import Type
 
 from sessionware import Busy, ConfigError, PasswordRejected
-from sessionware.auth import Argon2Hasher, PasswordPolicy, hash_password, passwords, validate_password, verify_password
+from sessionware.auth import (
+    Argon2Hasher,
+    PasswordPolicy,
+    _hashing_threads,
+    hash_password,
+    passwords,
+    validate_password,
+    verify_password,
+)
 from tests.support.auth_kit import CHEAP, PASSWORD, Crowd, together
 
 STORED = CHEAP.hash(PASSWORD)
@@ -130,6 +141,37 @@ def test_a_stored_text_that_is_not_a_hash_costs_what_a_wrong_password_costs(comp
     assert stored not in computed
 
 
+def test_a_hash_of_another_kind_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """By `verify_password`, whose answer may be used as a truth value and nothing more. The hash is not shown."""
+    passwords._warn_of_unusable_hash.cache_clear()
+    bcrypt = str(BAD_HASHES["bcrypt"])
+    for stored in (None, hash_password(PASSWORD), bcrypt, bcrypt):
+        assert not verify_password(stored, "not the password")
+
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("sessionware", "WARNING")
+    assert "not argon2id" in record.message
+    assert bcrypt not in record.message
+
+
+@pytest.mark.parametrize("error", ["Memory allocation error", "Threading failure"])
+def test_no_memory_means_busy(monkeypatch: pytest.MonkeyPatch, error: str) -> None:
+    """If argon2 itself gets none, the visitor is told to come again, and nobody is let in or told that he is wrong."""
+
+    def fail(*_arguments: object) -> None:
+        raise argon2.exceptions.VerificationError(error)
+
+    def fail_to_hash(*_arguments: object) -> None:
+        raise argon2.exceptions.HashingError(error)
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", fail)
+    monkeypatch.setattr(argon2.PasswordHasher, "hash", fail_to_hash)
+    for call in (lambda: CHEAP.verify(STORED, PASSWORD), lambda: CHEAP.verify(None, PASSWORD), lambda: CHEAP.hash("x")):
+        with pytest.raises(Busy) as busy:
+            call()
+        assert busy.value.retry_after is not None
+
+
 @pytest.mark.parametrize("typed", BAD_INPUTS.values(), ids=BAD_INPUTS)
 @pytest.mark.parametrize("stored", [STORED, None, "!"], ids=["known", "unknown", "unusable"])
 def test_a_password_that_nobody_can_have_costs_the_same(computed: list[Any], stored: str | None, typed: str) -> None:
@@ -148,9 +190,9 @@ def test_an_unknown_user_costs_what_a_wrong_password_costs(
 
 
 def test_no_password_fits_the_decoy(computed: list[Any]) -> None:
-    """It is random bytes, different in each process, so even somebody who reads this cannot log in as nobody."""
+    """It is random bytes, different each time, so even somebody who reads this cannot log in as nobody."""
     CHEAP.verify(None, PASSWORD)
-    Argon2Hasher(1, 8, 1).verify(None, PASSWORD)
+    CHEAP.verify(None, PASSWORD)
     one, other = computed
 
     assert one != other
@@ -199,6 +241,90 @@ def test_the_elder_argon2_kinds_are_read_and_replaced(kind: Type) -> None:
 
     assert (CHEAP.verify(stored, PASSWORD).rehash or "").startswith("$argon2id$")
     assert not CHEAP.verify(stored, "not the password")
+
+
+#: Costs (passes, KiB, lanes) that a hash may have been made at before they were raised to 4 passes over 1 MiB.
+LOWER_COSTS = [(3, 1024, 1), (1, 1024, 1), (4, 512, 1), (1, 8, 1), (1, 2048, 1), (4, 1008, 1), (2, 1024, 2)]
+
+
+class Work:
+    """A clock that goes by the work that argon2 does, and by nothing else.
+
+    One for each pass over one KiB; `small` is how much faster a pass over little memory is, as in a processor's cache,
+    and `noise` how much the same work may differ. What is computed is less, so that thousands of logins take no time.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, small: float = 1.0, noise: float = 0.0) -> None:
+        self.time = 0.0
+        self._small = small
+        self._noise = noise
+        self._lots = random.Random(1)
+        monkeypatch.setattr(argon2.PasswordHasher, "verify", self._verify)
+        monkeypatch.setattr(passwords, "perf_counter", lambda: self.time)
+
+    def _verify(self, hash: Any, _password: object) -> bool:
+        parameters = argon2.extract_parameters(hash)
+        speed = self._small if parameters.memory_cost < 1000 else 1.0
+        work = parameters.memory_cost * parameters.time_cost * speed
+        self.time += work * (1 + self._noise * self._lots.expovariate(1))
+        raise argon2.exceptions.VerifyMismatchError
+
+    def of_refusal(self, hasher: Argon2Hasher, stored: str | None) -> float:
+        """How long a refusal takes."""
+        begun_at = self.time
+        assert not hasher.verify(stored, "not the password")
+        return self.time - begun_at
+
+
+@pytest.mark.parametrize("costs", LOWER_COSTS, ids=str)
+def test_a_refusal_by_a_cheaper_hash_is_topped_up(monkeypatch: pytest.MonkeyPatch, costs: tuple[int, int, int]) -> None:
+    """The first one, too, by as much work as is missing."""
+    today = Argon2Hasher(4, 1024, 1)
+    stored = Argon2Hasher(*costs).hash(PASSWORD)
+    work = Work(monkeypatch)
+
+    assert work.of_refusal(today, stored) == pytest.approx(4 * 1024, rel=0.01)
+    assert work.of_refusal(today, None) == work.of_refusal(today, today.hash(PASSWORD)) == 4 * 1024
+
+
+@pytest.mark.parametrize("noise", [0.005, 0.3], ids=["quiet", "busy"])
+@pytest.mark.parametrize("small", [0.8, 1.2], ids=["cache", "no cache"])
+@pytest.mark.parametrize("costs", LOWER_COSTS, ids=str)
+def test_it_takes_as_long_as_others_whatever_the_processor_is_like(
+    monkeypatch: pytest.MonkeyPatch, costs: tuple[int, int, int], small: float, noise: float
+) -> None:
+    """As often longer as shorter than the refusal of an unknown name, after some comparisons."""
+    today = Argon2Hasher(4, 1024, 1)
+    stored = Argon2Hasher(*costs).hash(PASSWORD)
+    work = Work(monkeypatch, small=small, noise=noise)
+    pairs = [(work.of_refusal(today, stored), work.of_refusal(today, None)) for _ in range(600)]
+
+    old, unknown = (median(times) for times in zip(*pairs[100:], strict=True))
+    assert old == pytest.approx(unknown, rel=0.02)
+
+
+def test_nothing_is_learned_while_nobody_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one account's refusals take is compared with that of others, at about the same moment, and never twice."""
+    today = Argon2Hasher(4, 1024, 1)
+    stored = Argon2Hasher(1, 1024).hash(PASSWORD)
+    work = Work(monkeypatch, noise=0.5)
+    for _ in range(20):
+        work.of_refusal(today, stored)
+    work._noise = 0.0
+
+    assert work.of_refusal(today, stored) == 4 * 1024
+
+
+@pytest.mark.parametrize("costs", [(5, 1024, 1), (4, 2048, 1), (4, 1024, 1)], ids=str)
+def test_a_refusal_by_a_dearer_hash_takes_what_that_hash_asks_for(
+    monkeypatch: pytest.MonkeyPatch, costs: tuple[int, int, int]
+) -> None:
+    """And no more: nothing is added to it."""
+    today = Argon2Hasher(4, 1024, 1)
+    stored = Argon2Hasher(*costs).hash(PASSWORD)
+    work = Work(monkeypatch)
+
+    assert {work.of_refusal(today, hash) for hash in [None, stored] * 5} == {4 * 1024, costs[0] * costs[1]}
 
 
 # New passwords
@@ -292,13 +418,17 @@ def test_a_huge_password_costs_nothing() -> None:
 
 
 @pytest.fixture
-def crowd(monkeypatch: pytest.MonkeyPatch) -> Crowd:
-    return Crowd(monkeypatch)
+def crowd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Crowd]:
+    """On a machine with eight processors, so that memory alone is short."""
+    monkeypatch.setattr(_hashing_threads, "_by_process", {})
+    monkeypatch.setattr(_hashing_threads, "_cores", lambda: 8)
+    yield Crowd(monkeypatch)
+    _hashing_threads._close()
 
 
 def test_no_more_are_checked_at_once_than_the_memory_allows(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest wait: neither a flood of logins nor of unknown names eats the server's memory."""
-    monkeypatch.setattr(passwords, "PATIENCE", 60)  # whoever is not woken when memory is free is found missing
+    monkeypatch.setattr(_hashing_threads, "PATIENCE", 60)  # whoever is not woken when memory is free is found missing
     hasher = Argon2Hasher(1, 8, 1, memory_budget=3 * 8 * 1024)
     threads = together(2, lambda: hasher.verify(STORED, PASSWORD)) + together(3, lambda: hasher.verify(None, PASSWORD))
     crowd.wait_for(3)
@@ -327,8 +457,8 @@ def test_a_hash_takes_the_share_that_it_asks_for(crowd: Crowd) -> None:
 
 def test_who_waits_too_long_is_told_to_come_again(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     """503, and after how many seconds. When the memory is free again, all is as before."""
-    monkeypatch.setattr(passwords, "PATIENCE", 0.01)
     hasher = Argon2Hasher(1, 8, 1, memory_budget=8 * 1024)
+    monkeypatch.setattr(_hashing_threads, "PATIENCE", 0.01)
     threads = together(1, lambda: hasher.verify(STORED, PASSWORD))
     crowd.wait_for(1)
 
@@ -340,22 +470,6 @@ def test_who_waits_too_long_is_told_to_come_again(crowd: Crowd, monkeypatch: pyt
     crowd.go.set()
     threads[0].join(10)
     assert hasher.verify(STORED, PASSWORD)
-
-
-def test_a_right_password_is_right_even_if_there_is_no_memory_for_a_new_hash(
-    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The next login brings it up to date; this one must not fail because of it."""
-    monkeypatch.setattr(passwords, "PATIENCE", 0.01)
-    newer = Argon2Hasher(1, 16, 1, memory_budget=16 * 1024)
-    threads = together(1, lambda: newer.verify(STORED, "not the password"))
-    crowd.wait_for(1)
-    crowd.let_pass = PASSWORD.encode()
-
-    assert newer.verify(STORED, PASSWORD) == (True, None, "")
-    crowd.go.set()
-    threads[0].join(10)
-    assert newer.verify(STORED, PASSWORD).rehash is not None
 
 
 def test_answers_of_one_thread_never_reach_another() -> None:

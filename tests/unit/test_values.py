@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import enum
+import subprocess
+import sys
+import textwrap
 from collections import Counter, OrderedDict, defaultdict, namedtuple
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
@@ -266,3 +269,30 @@ def test_the_hour_that_clocks_repeat_comes_back_as_the_same_moment() -> None:
 
     assert again.timestamp() == twice.timestamp()
     assert again.utcoffset() == timedelta(hours=1)
+
+
+HOLDS_ON = """
+    import resource, sys
+    from sessionware._core.values import encode
+
+    def resident():
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+
+    encode({{"small": ({value}[:1],)}})
+    before = resident()
+    for _ in range(3):
+        encode({{"large": {wrapped}}})
+    print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for the process's memory")
+@pytest.mark.parametrize("wrapped", ["{value}", "({value},)", "({value}, ({value},))", "[{value}]"])
+def test_a_large_value_leaves_no_large_buffer_behind(wrapped: str) -> None:
+    """However deep in tuples it was: what `max_bytes` then refuses must not cost its memory for good."""
+    value = '("x" * 40_000_000)'
+    script = textwrap.dedent(HOLDS_ON.format(value=value, wrapped=wrapped.format(value=value)))
+
+    kept = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert int(kept) < 10_000_000

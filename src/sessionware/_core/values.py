@@ -50,7 +50,8 @@ def encode(value: object, _depth: int = 0) -> bytes:
         raise NotStorable("a memoryview with gaps") from None
     except (ValueError, RecursionError):
         raise NotStorable("a value that is nested too deeply, or contains itself") from None
-    idle.append(packer)  # one that raised is not used again
+    if len(packed) <= _LARGEST_KEPT:  # and one that raised is not used again
+        idle.append(packer)
     return packed
 
 
@@ -77,6 +78,9 @@ def _substitute(value: object, *, depth: int) -> object:
             return plain(value)
     raise NotStorable(f"an object of type {type(value).__qualname__}")
 
+
+# Bytes. A packer's buffer grows with what it packs and never shrinks, so one that had a large value is dropped with it.
+_LARGEST_KEPT = 256 * 1024
 
 _IDLE_PACKERS: list[list[Packer]] = [[] for _depth in range(MAX_EXTENSION_DEPTH + 1)]
 

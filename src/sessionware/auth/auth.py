@@ -23,10 +23,11 @@ from ..manager import SessionManager
 from ..session import ENVIRON_KEY, Session, get_environ, get_session
 from ..session_info import SessionInfo
 from ..usernames import username_key
+from .hidden import Hidden
 from .passwords import DEFAULT_HASHER, Hasher
 from .policy import DEFAULT_POLICY, PasswordPolicy
 from .users.base import User, Users
-from .verify import Verifier
+from .verify import Verifier, VerifyLegacy
 from .where import Where, where_of, why_foreign
 
 _numbers = itertools.count(1)
@@ -46,6 +47,8 @@ class Auth:
         users: The table of accounts.
         policy: The rules for new passwords.
         hasher: How passwords are hashed.
+        verify_legacy: Checks a password against a stored hash that is not argon2, such as one of Django's. It takes
+            both and returns True, False, or None for a hash that it does not know. A right password replaces the hash.
         environ_key: Where the session is, if `SessionMiddleware` was given another key.
 
     Raises:
@@ -58,14 +61,15 @@ class Auth:
         *,
         policy: PasswordPolicy = DEFAULT_POLICY,
         hasher: Hasher = DEFAULT_HASHER,
+        verify_legacy: VerifyLegacy | None = None,
         environ_key: str = ENVIRON_KEY,
     ) -> None:
-        _check(users, policy, hasher)
+        _check(users, policy, hasher, verify_legacy)
         check_environ_key(environ_key)
         self._policy = policy
         self._users = users
         self._hasher = hasher
-        self._verifier = Verifier(users, hasher)
+        self._verifier = Verifier(users, hasher, verify_legacy)
         self._environ_key = environ_key
         # Under which a request remembers its user. Numbered, because two of these may serve one request with other
         # accounts, and an object that is gone may give its id() to the next.
@@ -102,24 +106,26 @@ class Auth:
             data: Kept with the account, as JSON.
 
         Raises:
-            Busy: For five seconds there was no memory to hash the password in.
+            Busy: For five seconds there was no turn to hash the password.
             CrossOriginRefused: The request comes from another site.
             PasswordRejected: The password does not fit the policy.
             TypeError: The data is not JSON, or a `SessionManager` was passed with `login=True`.
             UsernameRejected: The text cannot be a username.
             UsernameTaken: Another account has the name.
         """
+        typed = Hidden(password)
+        del password
         if login or not isinstance(request, SessionManager):
             self._own_session(request, "register(…, login=True)")
         where = where_of(request, self._environ_key)  # if it fails, it does so before there is an account
         key = username_key(username)
         if key is None:
             raise UsernameRejected
-        self._policy.validate(password)
+        self._policy.validate(typed.value)
         # Hashed before anybody knows whether the name is free, so that both answers take the same time.
-        password_hash = self._hasher.hash(password)
+        stored = Hidden(self._hasher.hash(typed.value))
         try:
-            user = self._users.add(key, username, password_hash, {} if data is None else data)
+            user = self._users.add(key, username, stored.value, {} if data is None else data)
         except UsernameTaken:
             where.emit("account.name_taken", account=key)
             raise
@@ -137,13 +143,15 @@ class Auth:
             password: The password as it was typed.
 
         Raises:
-            Busy: For five seconds there was no memory to check the password in.
+            Busy: For five seconds there was no turn to check the password.
             CrossOriginRefused: The request comes from another site.
             LoginFailed: Anything else is wrong.
         """
+        typed = Hidden(password)
+        del password
         self._own_session(request, "login()")
         where = where_of(request, self._environ_key)
-        user = self._verifier.authenticate(where, username, password)
+        user = self._verifier.authenticate(where, username, typed)
         self._login_user(request, where, user)
         return user
 
@@ -218,9 +226,11 @@ class Auth:
         Anything else that belongs to the account is for the application to erase; `user.id` is the key to it. Raises
         `NotLoggedIn`, `LoginFailed`, `CrossOriginRefused` and `Busy`.
         """
+        typed = Hidden(password)
+        del password
         session = self._own_session(request, "delete_account()")
         where = where_of(request, self._environ_key)
-        user = self._verifier.authenticate(where, self.require_user(request).username, password)
+        user = self._verifier.authenticate(where, self.require_user(request).username, typed)
         self._users.delete(user.id)
         session.manager.end_all(user_id=user.id, reason="elsewhere")
         session.invalidate()
@@ -239,10 +249,12 @@ class Auth:
             password: The password as it was typed.
 
         Raises:
-            Busy: For five seconds there was no memory to check the password in.
+            Busy: For five seconds there was no turn to check the password.
             LoginFailed: Anything else is wrong.
         """
-        return self._verifier.authenticate(where_of(request, self._environ_key), username, password)
+        typed = Hidden(password)
+        del password
+        return self._verifier.authenticate(where_of(request, self._environ_key), username, typed)
 
     def login_user(self, request: Request, user: User) -> None:
         """Log in somebody whose identity was checked. Raises `CrossOriginRefused`.
@@ -321,7 +333,7 @@ class Auth:
         raise StoreUnavailable("set_password() of this table of accounts never reports that it changed anything")
 
 
-def _check(users: object, policy: object, hasher: object) -> None:
+def _check(users: object, policy: object, hasher: object, verify_legacy: object) -> None:
     """Raise `ConfigError` for an argument of the wrong kind, now rather than at the first login."""
     if not implements(users, Users):
         raise ConfigError(f'users={shown(users)} is not a table of accounts. Pass one such as SQLiteUsers("app.db").')
@@ -330,6 +342,11 @@ def _check(users: object, policy: object, hasher: object) -> None:
     if not implements(hasher, Hasher):
         raise ConfigError(
             f"hasher={shown(hasher)}: write hasher=Argon2Hasher(time_cost=2, memory_cost=19456, parallelism=1)."
+        )
+    if verify_legacy is not None and not callable(verify_legacy):
+        raise ConfigError(
+            f"verify_legacy={shown(verify_legacy)}: pass a function that takes a stored hash and a password, and "
+            "returns True, False, or None for a hash that it does not know."
         )
 
 

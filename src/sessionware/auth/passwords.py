@@ -1,45 +1,57 @@
 """Passwords: hashed by argon2id, and checked at the same cost whatever was sent and whoever was meant.
 
 There is one rule behind this file: the time that an answer takes must not reveal whether an account exists (ASVS 5.0
-6.3.8). So `verify_password` spends exactly one argon2 computation on every refusal. That includes an unknown user, an
-account without a password, a stored text that is not a hash, and a password that no account can have.
+6.3.8). So every refusal takes as long as one argon2 computation at today's costs. That includes an unknown user, an
+account without a password, one whose hash was made at lower costs, a stored text that is not a hash, and a password
+that no account can have. Only a stored hash made at higher costs than today's takes longer.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
-import threading
 from abc import abstractmethod
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import NamedTuple, Protocol
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from time import perf_counter
+from typing import NamedTuple, Protocol, TypeVar
 from unicodedata import normalize
 
 import argon2
-from argon2.exceptions import VerificationError, VerifyMismatchError
+from argon2.exceptions import HashingError, VerificationError, VerifyMismatchError
 
 from ..errors import Busy, ConfigError, PasswordRejected
+from ._hashing_threads import PATIENCE, Share, compute
+from .hidden import Hidden
+
+T = TypeVar("T")
 
 #: Code points. NIST SP 800-63B-4 §3.1.1.2 requires at least 64 to be allowed. A limit keeps normalising cheap.
 MAX_CHARACTERS = 1024
 
 MIB = 1024 * 1024
 
-#: Seconds to wait for memory to check a password in.
-PATIENCE = 5.0
-
 # What a stored hash may ask for besides memory. Somebody may have written a row to keep this server busy.
 _MAX_TIME_COST = 16
 _MAX_PARALLELISM = 16
 _MAX_STORED_CHARACTERS = 512
 
+# How many durations are kept for comparisons, and by how much one comparison corrects a share.
+_REMEMBERED = 16
+_FIRST_STEP = 0.05
+_LEAST_STEP = 0.002
+
 _is_phc = re.compile(
     r"\$argon2(id|i|d)\$v=[0-9]{1,3}\$m=[0-9]{1,10},t=[0-9]{1,5},p=[0-9]{1,3}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
 ).fullmatch
+_has_surrogate = re.compile("[\ud800-\udfff]").search
+
+_logger = logging.getLogger("sessionware")
 
 
 class Verified(NamedTuple):
@@ -82,15 +94,18 @@ class _UnusableHash(Exception):
 class Argon2Hasher:
     """Hashes passwords by argon2id, by default at the minimum costs of OWASP and of ASVS 5.0, appendix C.
 
-    A stored hash made at other costs, higher or lower, is replaced at its user's next login. Until then, a check takes
-    as long as the hash demands.
+    A stored hash made at other costs, higher or lower, is replaced at its user's next login. Until then, a refusal
+    takes as long as today's costs demand, or longer if those of the hash are higher.
+
+    Computations run in a few threads of their own, at most one for each processor, first come, first served. One that
+    has to wait longer than five seconds for its turn raises `Busy`.
 
     Args:
         time_cost: The number of passes over the memory.
         memory_cost: The memory that one check takes, in KiB.
         parallelism: The number of lanes.
-        memory_budget: The bytes that checks share if they run at once. One that has to wait longer than five seconds
-            for its share raises `Busy`, so that a flood of logins cannot use up the server's memory.
+        memory_budget: The bytes that checks share if they run at once, so that a flood of logins cannot use up the
+            server's memory. Hashers with the same settings share one budget.
 
     Raises:
         ConfigError: A cost is too low, or one check takes more than the budget.
@@ -100,7 +115,6 @@ class Argon2Hasher:
     memory_cost: int = 19456
     parallelism: int = 1
     memory_budget: int = 256 * MIB
-    _memory: _Memory = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, least in (("time_cost", 1), ("memory_cost", 8), ("parallelism", 1), ("memory_budget", 1)):
@@ -113,95 +127,136 @@ class Argon2Hasher:
             raise ConfigError(
                 f"Argon2Hasher(memory_budget={self.memory_budget}): one check takes {self.memory_cost * 1024} bytes."
             )
-        object.__setattr__(self, "_memory", _Memory(self.memory_budget))
 
     def hash(self, password: str) -> str:
         """The password's hash, to be stored: a PHC string with its own random salt.
 
         Raises `PasswordRejected` for what cannot be hashed, `TypeError` for anything but text, and `Busy`.
         """
-        return self._hash(hashable(password))
+        typed = Hidden(password)
+        del password
+        return self._compute(partial(self._hash, Hidden(hashable(typed))))
 
     def verify(self, stored: str | None, password: str) -> Verified:
         """Whether `stored` is this password's hash. Raises only `Busy`, and `TypeError` for anything but text.
 
         Pass None for a user who does not exist: the answer is no, after the same time.
         """
+        hash, typed = Hidden(stored), Hidden(password)
+        del stored, password
         try:
-            text = hashable(password)
-            if not self._matches(stored, text):
-                return Verified(False, reason="mismatch")
+            text = Hidden(hashable(typed))
+            memory_cost = _parameters(hash).memory_cost
+            if memory_cost * 1024 > self.memory_budget:
+                raise _UnusableHash
         except PasswordRejected:
-            return self._refuse("bad_input")
+            return self._compute(partial(self._refuse, "bad_input"))
         except _UnusableHash:
-            return self._refuse("no_hash" if stored is None else "bad_hash")
-        return Verified(True, self._rehash(str(stored), text))
+            return self._compute(partial(self._refuse, "no_hash" if hash.value is None else "bad_hash"))
+        return self._compute(partial(self._check, Hidden(str(hash.value)), text), memory_cost)
 
-    def _matches(self, stored: str | None, text: bytes) -> bool:
-        memory_cost = _parameters(stored).memory_cost * 1024
-        if memory_cost > self.memory_budget:
-            raise _UnusableHash
-        with self._memory.hold(memory_cost):
-            try:
-                return self._hasher.verify(str(stored), text)
-            except VerifyMismatchError:
-                return False
-            except VerificationError:  # argon2 refused to begin: the salt is too short, or not base64
-                raise _UnusableHash from None
+    def _compute(self, function: Callable[[], T], memory_cost: int = 0) -> T:
+        """Call it in a hashing thread, where it may take so many KiB, and in any case those of today's costs."""
+        size = max(memory_cost, self.memory_cost) * 1024
+        return compute(function, Share(size, self.memory_budget, whose=self))
+
+    # What follows runs in a hashing thread.
+
+    def _hash(self, text: Hidden[bytes]) -> str:
+        try:
+            return self._hasher.hash(text.value)
+        except HashingError:  # there is no memory, or no thread for a lane
+            raise Busy(retry_after=int(PATIENCE)) from None
+
+    def _check(self, stored: Hidden[str], text: Hidden[bytes]) -> Verified:
+        begun_at = perf_counter()
+        try:
+            self._hasher.verify(stored.value, text.value)
+        except VerifyMismatchError:
+            self._top_up(begun_at, stored)
+            return Verified(False, reason="mismatch")
+        except VerificationError:  # argon2 refused to begin: the salt is too short, or not base64
+            return self._refuse("bad_hash")
+        return Verified(True, None if self._is_current(stored) else self._hash(text))
 
     def _refuse(self, reason: str) -> Verified:
-        """A refusal, after the same computation as every other refusal."""
-        with self._memory.hold(self.memory_cost * 1024), suppress(VerifyMismatchError):
-            self._hasher.verify(self._decoy, b"no account has this password")
+        """A refusal without any hash to check, after the same computation as every other refusal."""
+        begun_at = perf_counter()
+        self._waste(self.memory_cost)
+        self._full.append(perf_counter() - begun_at)
         return Verified(False, reason=reason)
 
-    def _rehash(self, stored: str, text: bytes) -> str | None:
-        if argon2.extract_parameters(stored) == argon2.extract_parameters(self._decoy):
-            return None
-        try:
-            return self._hash(text)
-        except Busy:  # it can wait for the next login; this one is right
-            return None
+    def _top_up(self, begun_at: float, stored: Hidden[str]) -> None:
+        """After a wrong password: do what a computation at today's costs would have done beyond this one."""
+        costs = memory_cost, time_cost, _parallelism = _costs(stored)
+        if costs == (self.memory_cost, self.time_cost, self.parallelism):
+            self._full.append(perf_counter() - begun_at)
+            return
+        done = memory_cost * time_cost / (self.memory_cost * self.time_cost)
+        rest = self._rests.setdefault(costs, _Rest(max(0.0, 1 - done)))
+        self._waste(int(self.memory_cost * rest.share))
+        with suppress(IndexError):
+            rest.learn(perf_counter() - begun_at - self._full.pop())
 
-    def _hash(self, text: bytes) -> str:
-        with self._memory.hold(self.memory_cost * 1024):
-            return self._hasher.hash(text)
+    def _waste(self, memory_cost: int) -> None:
+        """Do the work of a check with so much memory, of which nothing comes."""
+        if memory_cost < 8 * self.parallelism:
+            return
+        try:
+            self._hasher.verify(self._decoy(memory_cost), b"no account has this password")
+        except VerifyMismatchError:
+            pass
+        except VerificationError:  # there is no memory, or no thread for a lane
+            raise Busy(retry_after=int(PATIENCE)) from None
+
+    def _decoy(self, memory_cost: int) -> str:
+        """A hash that no password has, made up of random bytes: nothing to make, and the full cost to check."""
+        salt, digest = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
+        return f"$argon2id$v=19$m={memory_cost},t={self.time_cost},p={self.parallelism}${salt}${digest}"
+
+    def _is_current(self, stored: Hidden[str]) -> bool:
+        """Whether the hash was made at today's costs, by the same kind of argon2."""
+        return argon2.extract_parameters(stored.value) == self._today
+
+    @cached_property
+    def _today(self) -> argon2.Parameters:
+        return argon2.extract_parameters(self._decoy(self.memory_cost))
 
     @cached_property
     def _hasher(self) -> argon2.PasswordHasher:
         return argon2.PasswordHasher(self.time_cost, self.memory_cost, self.parallelism, type=argon2.Type.ID)
 
     @cached_property
-    def _decoy(self) -> str:
-        """A hash that no password has, made up of random bytes: nothing to make, and the full cost to check."""
-        salt, digest = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
-        costs = f"m={self.memory_cost},t={self.time_cost},p={self.parallelism}"
-        return f"$argon2id$v=19${costs}${salt}${digest}"
+    def _full(self) -> deque[float]:
+        """How many seconds the latest computations at today's costs took, of which nothing was learned yet."""
+        return deque(maxlen=_REMEMBERED)
+
+    @cached_property
+    def _rests(self) -> dict[tuple[int, int, int], _Rest]:
+        """What is left to do after a computation at other costs than today's."""
+        return {}
 
 
-class _Memory:
-    """Memory, in bytes, that computations take turns to use."""
+@dataclass
+class _Rest:
+    """What is left to do after a computation at lower costs: one at today's costs, but with this share of the memory.
 
-    def __init__(self, size: int) -> None:
-        self._free = size
-        self._changed = threading.Condition()
+    Memory times passes is a first guess. How long a pass takes depends on the processor's caches, so the share is
+    learned from then on, until both together are as often longer as they are shorter than one computation at today's
+    costs. (To wait until some average time instead would be seen: computations are late more often than early.)
+    """
 
-    @contextmanager
-    def hold(self, size: int) -> Iterator[None]:
-        """Hold `size` bytes of it while the block runs. Raises `Busy` if they are not free in time."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._free >= size, PATIENCE):
-                raise Busy(retry_after=int(PATIENCE))
-            self._free -= size
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += size
-                self._changed.notify_all()
+    share: float
+    lessons: int = 0
+
+    def learn(self, excess: float) -> None:
+        """Correct it, by how much longer both took. Only the sign counts, and each lesson less than those before."""
+        self.lessons += 1
+        step = max(_FIRST_STEP / self.lessons**0.5, _LEAST_STEP)
+        self.share = min(1.0, max(0.0, self.share - step if excess > 0 else self.share + step))
 
 
-#: Shared by everybody who does not pass another one, above all for one memory budget in the whole process.
+#: Shared by everybody who does not pass another one.
 DEFAULT_HASHER = Argon2Hasher()
 
 
@@ -210,38 +265,58 @@ def hash_password(password: str) -> str:
 
     `validate_password` says whether it is good enough for a new password.
     """
-    return DEFAULT_HASHER.hash(password)
+    typed = Hidden(password)
+    del password
+    return DEFAULT_HASHER.hash(typed.value)
 
 
 def verify_password(stored: str | None, password: str) -> Verified:
     """Whether `stored` is this password's hash. Pass None for a user who does not exist: that takes as long.
 
     Never raises for what was typed or stored. If the result is true and its `rehash` is not None, store that instead,
-    unless the stored hash has changed meanwhile. Raises `Busy` after five seconds without the memory that it needs.
+    unless the stored hash has changed meanwhile. Raises `Busy` after five seconds without a turn.
     """
-    return DEFAULT_HASHER.verify(stored, password)
+    hash, typed = Hidden(stored), Hidden(password)
+    del stored, password
+    verified = DEFAULT_HASHER.verify(hash.value, typed.value)
+    if verified.reason == "bad_hash":
+        _warn_of_unusable_hash()
+    return verified
 
 
-def hashable(password: str) -> bytes:
+@cache  # so that it is said once
+def _warn_of_unusable_hash() -> None:
+    _logger.warning(
+        "verify_password(): a stored hash is not argon2id, so no password fits it. If the hashes are Django's, "
+        "werkzeug's or bcrypt's, check them by that library, and store hash_password(password) once the password was "
+        "right. This is said once."
+    )
+
+
+def hashable(typed: Hidden[str]) -> bytes:
     """The password as the bytes to hash. Only NFC is applied (NIST SP 800-63B-4), without trimming or case folding."""
-    if not isinstance(password, str):
-        raise TypeError(f"a password must be text, not {type(password).__name__}")
+    if not isinstance(typed.value, str):
+        raise TypeError(f"a password must be text, not {type(typed.value).__name__}")
     # The length comes first: normalising a long run of combining marks takes time that grows with its square.
-    if len(password) > MAX_CHARACTERS:
+    if len(typed.value) > MAX_CHARACTERS:
         raise PasswordRejected(f"Please choose a password of at most {MAX_CHARACTERS} characters.", reason="too_long")
-    if "\0" in password:
+    if "\0" in typed.value:
         raise PasswordRejected("Please choose a password without control characters.", reason="invalid")
-    try:
-        return normalize("NFC", password).encode()
-    except UnicodeEncodeError:
-        raise PasswordRejected("Please choose a password of ordinary characters.", reason="invalid") from None
+    if _has_surrogate(typed.value):  # asked beforehand, because a UnicodeEncodeError carries the whole text
+        raise PasswordRejected("Please choose a password of ordinary characters.", reason="invalid")
+    return normalize("NFC", typed.value).encode()
 
 
-def _parameters(stored: str | None) -> argon2.Parameters:
+def _costs(stored: Hidden[str]) -> tuple[int, int, int]:
+    parameters = argon2.extract_parameters(stored.value)
+    return parameters.memory_cost, parameters.time_cost, parameters.parallelism
+
+
+def _parameters(stored: Hidden[str | None]) -> argon2.Parameters:
     """What a stored hash asks for, read before argon2 sees it. Raises `_UnusableHash`."""
-    if not isinstance(stored, str) or len(stored) > _MAX_STORED_CHARACTERS or not _is_phc(stored):
+    if not isinstance(stored.value, str) or len(stored.value) > _MAX_STORED_CHARACTERS or not _is_phc(stored.value):
         raise _UnusableHash
-    parameters = argon2.extract_parameters(stored)
+    parameters = argon2.extract_parameters(stored.value)
     if parameters.time_cost > _MAX_TIME_COST or parameters.parallelism > _MAX_PARALLELISM:
         raise _UnusableHash
     return parameters

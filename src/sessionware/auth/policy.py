@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from unicodedata import category, normalize
 
 from ..errors import ConfigError, PasswordRejected
+from .hidden import Hidden
 from .passwords import MAX_CHARACTERS, hashable
 
 #: Code points. ASVS 5.0 6.2.1: no policy may ask for less.
@@ -32,10 +33,12 @@ class PasswordPolicy:
 
     def validate(self, password: str) -> None:
         """Raise `PasswordRejected` if this cannot be a new password; its `reason` is too_short, too_long or invalid."""
-        hashable(password)
-        if any(category(character) == "Cc" for character in password):  # which no login form lets anybody type
+        typed = Hidden(password)
+        del password
+        hashable(typed)
+        if any(map(_is_control, typed.value)):  # which no login form lets anybody type
             raise PasswordRejected("Please choose a password without tabs or line breaks.", reason="invalid")
-        if len(normalize("NFC", password)) < self.minimum_length:
+        if len(normalize("NFC", typed.value)) < self.minimum_length:
             raise PasswordRejected(
                 f"Please choose a password of at least {self.minimum_length} characters. Several words are fine.",
                 reason="too_short",
@@ -47,4 +50,10 @@ DEFAULT_POLICY = PasswordPolicy()
 
 def validate_password(password: str) -> None:
     """Raise `PasswordRejected`, with a text for people, if this is not good enough for a new password."""
-    DEFAULT_POLICY.validate(password)
+    typed = Hidden(password)
+    del password
+    DEFAULT_POLICY.validate(typed.value)
+
+
+def _is_control(character: str) -> bool:
+    return category(character) == "Cc"

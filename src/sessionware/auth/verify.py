@@ -6,29 +6,46 @@ account exists (ASVS 5.0 6.3.8).
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from traceback import extract_tb
+from typing import NamedTuple
 
-from ..errors import Busy, LoginFailed, StoreError
+from ..errors import Busy, LoginFailed, PasswordRejected, StoreError
 from ..usernames import MAX_CHARACTERS, username_key
-from .passwords import Hasher, Verified
+from ._hashing_threads import compute
+from .hidden import Hidden
+from .passwords import Hasher, Verified, hashable
 from .users.base import User, Users
 from .where import Where
+
+VerifyLegacy = Callable[[str, str], "bool | None"]
+"""Takes a stored hash and a password. None if it does not know that kind of hash."""
+
+# How many accounts with an unusable hash are remembered, so that each is told once, however often somebody tries it.
+_REMEMBERED = 1000
 
 
 class Verifier:
     """Checks who somebody is against one table of accounts."""
 
-    def __init__(self, users: Users, hasher: Hasher) -> None:
+    def __init__(self, users: Users, hasher: Hasher, verify_legacy: VerifyLegacy | None) -> None:
         self._users = users
         self._hasher = hasher
+        self._verify_legacy = verify_legacy
+        self._told_unusable: deque[str] = deque(maxlen=_REMEMBERED)
 
-    def authenticate(self, where: Where, username: str, password: str) -> User:
+    def authenticate(self, where: Where, username: str, typed: Hidden[str]) -> User:
         """The account that name and password belong to. Raises `LoginFailed`, whatever is wrong, and `Busy`."""
-        _check_text(username, password)
+        _check_text(type(username), type(typed.value))
         key = username_key(username)
         user = self._users.find_by_key(key) if key is not None else None
-        verified = self._checked(user, password, where)
+        verified = self._checked(user, typed, where)
         if user is None or not verified or not user.is_active:
+            if user is not None and verified.reason == "bad_hash":
+                self._tell_unusable(user, where)
             where.emit(
                 "login.failed",
                 user_id=user.id if user is not None else None,
@@ -38,12 +55,46 @@ class Verifier:
             raise LoginFailed
         return self._rehashed(user, verified, where)
 
-    def _checked(self, user: User | None, password: str, where: Where) -> Verified:
+    def _checked(self, user: User | None, typed: Hidden[str], where: Where) -> Verified:
+        stored = Hidden(user.password_hash if user is not None else None)
         try:
-            return self._hasher.verify(user.password_hash if user is not None else None, password)
+            is_right = self._asked_legacy(user, typed, where)
+            if is_right is None:
+                return self._hasher.verify(stored.value, typed.value)
+            return Verified(True, self._new_hash(typed)) if is_right else Verified(False, reason="mismatch")
         except Busy:
             where.emit("login.busy", detail="more logins at once than there is memory for their hashes: an attack?")
             raise
+
+    def _asked_legacy(self, user: User | None, typed: Hidden[str], where: Where) -> bool | None:
+        """What `verify_legacy` says. None if it is not asked, or does not know."""
+        if self._verify_legacy is None or user is None or not _is_foreign(user.password_hash) or not _is_sound(typed):
+            return None
+        stored = Hidden(str(user.password_hash))
+        answer = compute(partial(_ask, self._verify_legacy, stored, typed))
+        if isinstance(answer, _Failed):
+            where.emit("login.legacy_failed", user, detail=answer.why)
+            return False
+        return answer
+
+    def _new_hash(self, typed: Hidden[str]) -> str | None:
+        try:
+            return self._hasher.hash(typed.value)
+        except Busy:  # it can wait for the next login; this one is right
+            return None
+
+    def _tell_unusable(self, user: User, where: Where) -> None:
+        """Report, once, an account that nobody can log in to."""
+        if user.id not in self._told_unusable:
+            self._told_unusable.append(user.id)
+            where.emit("login.unusable_hash", user, detail=self._why_unusable(user))
+
+    def _why_unusable(self, user: User) -> str:
+        if not _is_foreign(user.password_hash):
+            return "stored hash is cut off, or asks for more memory, passes or lanes than the hasher allows"
+        if self._verify_legacy is None:
+            return "stored hash is not argon2id; pass verify_legacy= to Auth"
+        return "stored hash is not argon2id, and verify_legacy does not know it either"
 
     def _rehashed(self, user: User, verified: Verified, where: Where) -> User:
         """The user with a hash by today's settings, unless the password was changed meanwhile.
@@ -52,9 +103,8 @@ class Verifier:
         """
         if verified.rehash is None:
             return user
-        expected = user.password_hash
         try:
-            if not self._users.set_password(user.id, verified.rehash, expect=expected, ends_sessions=False):
+            if not self._users.set_password(user.id, verified.rehash, expect=user.password_hash, ends_sessions=False):
                 return user
         except StoreError as error:
             where.emit("store.unavailable", user_id=user.id, detail=f"rehash: {error}")
@@ -63,11 +113,44 @@ class Verifier:
         return replace(user, password_hash=verified.rehash)
 
 
-def _check_text(*values: object) -> None:
+class _Failed(NamedTuple):
+    """`verify_legacy` gave no answer."""
+
+    why: str
+
+
+def _ask(verify_legacy: VerifyLegacy, stored: Hidden[str], typed: Hidden[str]) -> bool | _Failed | None:
+    try:
+        answer: object = verify_legacy(stored.value, typed.value)
+    except Exception as error:
+        # Not its message, which may quote what it was given.
+        place = extract_tb(error.__traceback__)[-1]
+        return _Failed(f"verify_legacy raised {type(error).__name__} in {place.name}, line {place.lineno}")
+    if answer is True or answer is False or answer is None:
+        return answer
+    # Nothing else lets anybody in: a coroutine, or a tuple of False and a reason, is true as well.
+    return _Failed(f"verify_legacy returned an object of type {type(answer).__name__}, not True, False or None")
+
+
+def _is_foreign(stored: str | None) -> bool:
+    """Whether what is stored was not made by argon2, but by something else."""
+    return isinstance(stored, str) and not stored.startswith("$argon2")
+
+
+def _is_sound(typed: Hidden[str]) -> bool:
+    """Whether an account could have this password, so that it is worth asking for."""
+    try:
+        hashable(typed)
+    except PasswordRejected:
+        return False
+    return True
+
+
+def _check_text(*types: type) -> None:
     """Raise `TypeError` for anything but text: a list of names must not get as far as a look-up."""
-    for value in values:
-        if not isinstance(value, str):
-            raise TypeError(f"username and password must be text, not {type(value).__name__}")
+    for kind in types:
+        if not issubclass(kind, str):
+            raise TypeError(f"username and password must be text, not {kind.__name__}")
 
 
 def _account(where: Where, username: str, key: str | None, user: User | None) -> str:
