@@ -127,15 +127,12 @@ def message(visitor, title, text, quote):
 def auth_page(visitor, page: Page):
     """A page of AuthPages, without the switch for themes: a password that is half typed must not be sent along."""
     notice = _messages([page.notice]) if page.notice else ""
-    next_field = f'<input type="hidden" name="next" value="{escape(page.next)}">\n' if page.next else ""
     return layout(
         visitor,
         page.title,
         f"""<section class="card narrow">
 <h1>{escape(page.title)}</h1>
-{notice}{_error(page.error)}<form method="post" action="{escape(page.action)}">
-{"".join(map(_field, page.fields))}{next_field}<button class="button">{escape(page.submit)}</button>
-</form>
+{notice}{_error(page.error)}{_form(page)}
 {"".join(map(_elsewhere, page.links))}</section>""",
         way_in="",
         is_error=bool(page.error),
@@ -218,12 +215,23 @@ def _invalid(error):
     return ' aria-invalid="true" aria-describedby="error"' if error else ""
 
 
+def _form(page):
+    """The form, if the page has one: whoever is logged in already gets none."""
+    if not page.submit:
+        return ""
+    next_field = f'<input type="hidden" name="next" value="{escape(page.next)}">\n' if page.next else ""
+    return f"""<form method="post" action="{escape(page.action)}">
+{"".join(map(_field, page.fields))}{next_field}<button class="button">{escape(page.submit)}</button>
+</form>"""
+
+
 def _field(field):
     hint = f'<p class="hint" id="{field.name}-hint">{escape(field.hint)}</p>\n' if field.hint else ""
+    focus = " autofocus" if field.has_focus else ""
     kind = 'type="password"' if field.kind == "password" else f'value="{escape(field.value)}" autocapitalize="none"'
     return f"""<label for="{field.name}">{escape(field.label)}</label>
 {hint}<input id="{field.name}" name="{field.name}" {kind} autocomplete="{field.autocomplete}"
- spellcheck="false" required{_state(field)}>
+ spellcheck="false" required{focus}{_state(field)}>
 """
 
 

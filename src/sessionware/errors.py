@@ -138,6 +138,8 @@ class NotLoggedIn(AuthError):
 
     message = "Please log in first."
     reason = "not_logged_in"
+    environ_key: str | None = None
+    """The environ key of the session that nobody is logged in to, if an `Auth` says so. A request may have several."""
 
 
 class TokenInvalid(AuthError):

@@ -35,6 +35,7 @@ EventName = Literal[
     "login.succeeded",
     "login.failed",
     "login.busy",
+    "login.required",
     "login.ended",
     "login.legacy_failed",
     "login.unusable_hash",

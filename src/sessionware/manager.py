@@ -309,9 +309,9 @@ class SessionManager:
 
     # What `Auth` needs
 
-    def _end_own(self, id: str, user_id: str) -> bool:
+    def _end_own(self, id: str, user_id: str, reason: EndReason = "elsewhere") -> bool:
         """End one of somebody's sessions, unless it has become another user's meanwhile."""
-        return self._end(_record_id(id), "elsewhere", user_id=user_id)
+        return self._end(_record_id(id), reason, user_id=user_id)
 
     def _emit(self, name: EventName, **fields: Any) -> None:
         """Report what happened to an account."""

@@ -263,8 +263,9 @@ def test_every_reason_has_a_sentence_of_its_own() -> None:
         ("GET", {"Sec-Purpose": "prefetch;prerender"}),
         ("GET", {"X-Session-Passive": "1"}),
         ("GET", {"Sec-Fetch-Mode": "cors"}),
+        ("GET", {"Accept": "application/json"}),
     ],
-    ids=["head", "prefetch", "prerender", "passive", "script"],
+    ids=["head", "prefetch", "prerender", "passive", "script", "data"],
 )
 def test_look_that_nobody_sees_does_not_take_the_reason(
     site: PagesSite, reason: Reason, method: str, headers: dict[str, str]
@@ -295,11 +296,56 @@ def test_account_that_is_ready_is_said_first(site: PagesSite) -> None:
     assert said(visitor.get("/login")) == login.WHY_ENDED["limit"]
 
 
-def test_login_page_says_nothing_to_whoever_is_logged_in(site: PagesSite, visitor: TestApp) -> None:
-    """The session goes on."""
+@pytest.mark.parametrize("name", ["login", "register"])
+def test_whoever_is_logged_in_is_told_so(site: PagesSite, visitor: TestApp, name: str) -> None:
+    """With a way on and one out, in the place of a form. The session goes on."""
     log_in(visitor)
 
+    page = visitor.get(f"/{name}?next=/members")
+    elements = Elements(page)
+
+    assert (said(page) or "").startswith("You are logged in as Ada.")
+    assert [link["href"] for link in elements.all("a")] == ["/members", "/logout"]
+    assert elements.all("form") == elements.all("input") == []
+    assert visitor.get("/").text == "Hello Ada"
+    assert Elements(visitor.get(f"/{name}")).all("a")[0]["href"] == "/"
+
+
+@pytest.mark.parametrize("name", ["login", "register"])
+def test_form_that_was_open_before_the_login_still_works(site: PagesSite, visitor: TestApp, name: str) -> None:
+    """In another tab, or by a second click."""
+    form = visitor.get(f"/{name}").form
+    form["username"], form["password"] = "Ada" if name == "login" else "Grace", PASSWORD
+    log_in(visitor)
+
+    assert form.submit().status_code == 303
+
+
+def test_page_does_not_greet_whoever_was_disabled(site: PagesSite, visitor: TestApp) -> None:
+    """It says why, once, also where the page itself is the first to notice."""
+    log_in(visitor)
+    site.users.set_active(site.users.find_by_key("ada").id, False)
+
+    assert said(visitor.get("/login")) == login.WHY_ENDED["disabled"]
     assert said(visitor.get("/login")) is None
+
+
+@pytest.mark.parametrize("broken", ["load", "get"])
+def test_who_is_logged_in_may_be_unknown_for_a_while(broken: str) -> None:
+    """In an outage the form is shown, and nobody is logged out."""
+    store = FaultyStore(MemoryStore())
+    site = PagesSite(store=store)
+    site.register("Ada")
+    visitor = site.visitor()
+    log_in(visitor)
+    store.broken.add(broken)
+    site.users.broken["get"] = StoreUnavailable("the disk is on fire")
+
+    pages = [visitor.get("/login"), visitor.get("/register")]
+    store.broken.clear()
+    site.users.broken.clear()
+
+    assert [(page.status_code, page.form.method) for page in pages] == [(200, "post")] * 2
     assert visitor.get("/").text == "Hello Ada"
 
 
@@ -407,19 +453,40 @@ def test_a_registration_that_is_refused_says_what_to_change(
     page = log_in(visitor, "/register", **typed)
     elements = Elements(page)
 
-    assert page.status_code == status
-    assert [found["name"] for found in elements.all("input", **{"aria-invalid": "true"})] == [field]
-    assert says in page.html.find(role="alert").text
+    (invalid,) = elements.all("input", **{"aria-invalid": "true"})
+    assert (page.status_code, invalid["name"]) == (status, field)
+    assert "autofocus" in invalid
+    assert page.html.title.text.startswith("Error: ")
+    assert (invalid["aria-describedby"] or "").split() == [f"{field}-hint", f"{field}-error"]
+    assert says in page.html.find(id=f"{field}-error").text
+    assert len(page.html.find_all(role="alert")) == 1
     assert elements.one("input", name="username")["value"] == typed["username"]
     assert visitor.cookies == {}
 
 
-def test_the_minimum_length_is_said_beforehand() -> None:
+def test_everything_that_is_wrong_is_said_at_once(site: PagesSite, visitor: TestApp) -> None:
+    """Each at its field; typing begins at the first."""
+    page = log_in(visitor, "/register", username="ada lovelace", password="short")
+    username, password = Elements(page).all("input")
+
+    assert page.status_code == 422
+    assert (username["aria-invalid"], password["aria-invalid"]) == ("true", "true")
+    assert "spaces" in page.html.find(id=(username["aria-describedby"] or "").split()[-1]).text
+    assert "15" in page.html.find(id=(password["aria-describedby"] or "").split()[-1]).text
+    assert ("autofocus" in username, "autofocus" in password) == (True, False)
+    assert (username["value"], password.get("value")) == ("ada lovelace", None)
+    assert page.html.find(id="error") is None
+
+
+@pytest.mark.parametrize(("field", "says"), [("username", "128"), ("password", "22 characters")])
+def test_rules_are_said_beforehand(field: str, says: str) -> None:
     """On the form, and tied to the field for screen readers."""
     page = PagesSite(minimum_length=22).visitor().get("/register")
-    described = Elements(page).one("input", name="password")["aria-describedby"]
+    described = Elements(page).one("input", name=field)["aria-describedby"]
 
-    assert "22 characters" in page.html.find(id=described).text
+    assert says in page.html.find(id=described).text
+    assert "Please" not in page.html.find(id=described).text
+    assert "autofocus" not in page.text.partition("<main>")[2]
 
 
 def test_what_was_typed_is_never_markup(site: PagesSite, visitor: TestApp) -> None:
@@ -916,9 +983,14 @@ def test_a_prefix_goes_before_the_three_paths() -> None:
 
     assert visitor.get("/login").text == "Hello stranger"
     assert visitor.get("/members").headers["Location"] == "/account/login?next=/members"
-    assert log_in(visitor, "/account/login").headers["Location"] == "/start?x=1"
-    assert log_in(visitor, "/account/login?next=/account/logout").headers["Location"] == "/start?x=1"
-    assert log_in(visitor, "/account/login?next=/logout").headers["Location"] == "/logout"
+    for query, location in [("", "/start?x=1"), ("?next=/account/logout", "/start?x=1"), ("?next=/logout", "/logout")]:
+        visitor.reset()
+        assert log_in(visitor, f"/account/login{query}").headers["Location"] == location
+    assert {urlsplit(link["href"] or "").path for link in Elements(visitor.get("/account/login")).all("a")} == {
+        "/start",
+        "/account/logout",
+    }
+    visitor.reset()
     assert {urlsplit(link["href"] or "").path for link in Elements(visitor.get("/account/login")).all("a")} == {
         "/account/register"
     }
@@ -1059,7 +1131,7 @@ def test_everything_can_be_read(scheme: str) -> None:
     light, dark = (variables(part) for part in STYLE.split("prefers-color-scheme: dark"))
     colours = light if scheme == "light" else light | dark
     texts = [("text", "surface"), ("muted", "surface"), ("accent", "surface"), ("on-accent", "accent")]
-    texts.append(("error", "error-surface"))
+    texts += [("error", "error-surface"), ("error", "surface")]
     shapes = [("border", "surface"), ("accent", "surface"), ("error", "surface")]
 
     assert [pair for pair in texts if contrast(colours[pair[0]], colours[pair[1]]) < 4.5] == []
@@ -1104,10 +1176,11 @@ def test_render_replaces_the_html() -> None:
     )
     username, password = pages[1].fields
     assert (pages[1].name, pages[1].next, pages[1].links[0].href) == ("register", "/x", "/login?next=/x")
-    assert (username.value, username.is_invalid) == ("Bob", False)
-    assert (password.value, password.is_invalid) == ("", True)
+    assert (username.value, username.is_invalid, username.error, username.has_focus) == ("Bob", False, "", False)
+    assert (password.value, password.is_invalid, password.has_focus) == ("", True, True)
     assert "20 characters" in password.hint
     assert "20" in pages[1].error
+    assert password.error == pages[1].error
     assert post(visitor, "/members").text == "<h1>login</h1>"
     assert pages[2].error == NotLoggedIn.message
     assert "short" not in repr(pages)

@@ -25,6 +25,7 @@ from webtest import TestApp, TestResponse
 import dev
 import sessionware
 from sessionware import SessionMiddleware
+from sessionware.auth import Argon2Hasher, Auth, AuthPages, MemoryUsers
 from tests.support.fixed import SECRET
 from tests.support.kit import WatchedStore
 
@@ -296,6 +297,159 @@ def test_cherrypys_own_server_takes_the_wrapped_application(load: Callable[..., 
     tree.graft(example.app, "/")
 
     assert FrameworkBrowser(tree).visit().text == "Stranger: 1"
+
+
+# A page that asks for a login
+
+
+def wsgi_page(auth: Auth) -> Any:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        greeting = greet(auth, environ)
+        start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])
+        return [greeting.encode()]
+
+    return app
+
+
+def webob_page(auth: Auth) -> Any:
+    from webob import Request, Response
+    from webob.dec import wsgify
+
+    @wsgify
+    def app(request: Request) -> Response:
+        return Response(text=greet(auth, request), content_type="text/plain")
+
+    return app
+
+
+def flask_page(auth: Auth, **config: bool) -> Any:
+    import flask
+
+    app = flask.Flask("private")
+    app.config.update(config)
+
+    @app.route("/private/<name>", methods=["GET", "POST"])
+    def private(name: str) -> str:
+        return greet(auth, flask.request)
+
+    return app
+
+
+def bottle_page(auth: Auth) -> Any:
+    import bottle
+
+    app = bottle.Bottle()
+    app.route("/private/<name>", ["GET", "POST"], lambda name: greet(auth, bottle.request))
+    return app
+
+
+def django_page(auth: Auth, monkeypatch: pytest.MonkeyPatch, *, debug: bool) -> Any:
+    from django.conf import settings
+    from django.core.wsgi import get_wsgi_application
+    from django.http import HttpResponse
+    from django.urls import path
+    from django.views.decorators.csrf import csrf_exempt
+
+    urls: Any = ModuleType("urls_of_the_private_page")
+    urls.urlpatterns = [path("private/<name>", csrf_exempt(lambda request, name: HttpResponse(greet(auth, request))))]
+    for name, value in {"ROOT_URLCONF": urls, "SECRET_KEY": SECRET, "DEBUG": debug}.items():
+        monkeypatch.setitem(settings.__dict__, name, value)  # where it keeps what it was asked for
+    return get_wsgi_application()
+
+
+def pyramid_page(auth: Auth) -> Any:
+    from pyramid.config import Configurator
+
+    with Configurator() as config:
+        config.add_route("private", "/private/{name}")
+        config.add_view(lambda request: greet(auth, request), route_name="private", renderer="string")
+        return config.make_wsgi_app()
+
+
+def falcon_page(auth: Auth) -> Any:
+    import falcon
+
+    class Private:
+        def on_get(self, req: Any, resp: Any, name: str) -> None:
+            resp.content_type, resp.text = falcon.MEDIA_TEXT, greet(auth, req)
+
+        on_post = on_get
+
+    app = falcon.App()
+    app.add_route("/private/{name}", Private())
+    return app
+
+
+def cherrypy_page(auth: Auth, **config: bool) -> Any:
+    import cherrypy
+
+    class Site:
+        @cherrypy.expose  # type: ignore[untyped-decorator]
+        def private(self, name: str, **query: str) -> str:
+            return greet(auth, cherrypy.request)
+
+    return cherrypy.Application(Site(), config={"/": {f"request.{name}": value for name, value in config.items()}})
+
+
+def greet(auth: Auth, request: Any) -> str:
+    return f"Hello {auth.require_user(request).username}"
+
+
+PRIVATE_PAGES: dict[str, Callable[[Auth, pytest.MonkeyPatch], Any]] = {
+    "WSGI": lambda auth, _: wsgi_page(auth),
+    "WebOb": lambda auth, _: webob_page(auth),
+    "Flask": lambda auth, _: flask_page(auth),
+    "Flask, DEBUG": lambda auth, _: flask_page(auth, DEBUG=True),
+    "Flask, TESTING": lambda auth, _: flask_page(auth, TESTING=True),
+    "Flask, DEBUG that keeps exceptions": lambda auth, _: flask_page(auth, DEBUG=True, PROPAGATE_EXCEPTIONS=False),
+    "Bottle": lambda auth, _: bottle_page(auth),
+    "Bottle, DEBUG": lambda auth, monkeypatch: (monkeypatch.setattr("bottle.DEBUG", True), bottle_page(auth))[1],
+    "Django": lambda auth, monkeypatch: django_page(auth, monkeypatch, debug=False),
+    "Django, DEBUG": lambda auth, monkeypatch: django_page(auth, monkeypatch, debug=True),
+    "Pyramid": lambda auth, _: pyramid_page(auth),
+    "Falcon": lambda auth, _: falcon_page(auth),
+    "CherryPy": lambda auth, _: cherrypy_page(auth),
+    "CherryPy, throw_errors": lambda auth, _: cherrypy_page(auth, throw_errors=True),
+}
+
+
+@pytest.fixture
+def private_site(request: pytest.FixtureRequest, load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> TestApp:
+    """A site with Ada's account and a page that is for people who are logged in."""
+    if request.param.startswith("Django"):
+        load(next(framework for framework in FRAMEWORKS if framework.name == "Django"))  # which configures it
+    manager = sessionware.SessionManager(SECRET)
+    auth = Auth(MemoryUsers(), hasher=Argon2Hasher(time_cost=1, memory_cost=8))
+    auth.register(manager, "Ada", PASSWORD, login=False)
+    app = PRIVATE_PAGES[request.param](auth, monkeypatch)
+    return TestApp(validator(manager.wrap(AuthPages(app, auth))))
+
+
+each_private_site = pytest.mark.parametrize("private_site", PRIVATE_PAGES, indirect=True)
+
+
+@each_private_site
+def test_private_page_leads_to_the_login_and_back(private_site: TestApp) -> None:
+    """Whatever the framework makes of `NotLoggedIn`: an exception that it lets out, or a page with status 500."""
+    refused = private_site.get("/private/x?y=1", headers={"Accept": "text/html"}, expect_errors=True)
+    assert (refused.status_int, refused.headers["Location"]) == (303, "/login?next=/private/x%3Fy%3D1")
+    form = refused.follow().form
+    form["username"], form["password"] = "Ada", PASSWORD
+
+    back = form.submit()
+
+    assert (back.status_int, back.headers["Location"]) == (303, "/private/x?y=1")
+    assert back.follow().text == "Hello Ada"
+
+
+@each_private_site
+def test_private_page_refuses_forms_and_scripts_without_a_redirect(private_site: TestApp) -> None:
+    """A form gets the login page, a script a few words."""
+    page = private_site.post("/private/x", {"a": "b"}, headers={"Accept": "text/html"}, expect_errors=True)
+    data = private_site.get("/private/x", headers={"Accept": "application/json"}, expect_errors=True)
+
+    assert (page.status_int, page.form.action) == (403, "/login")
+    assert (data.status_int, data.json["error"]) == (403, "not_logged_in")
 
 
 # The page

@@ -27,13 +27,15 @@ LAYERS = """
     testing.interleaving.world  testing.faulty_store  testing.faulty_proxy  testing.races  testing.store_cases
     auth
     auth.pages.app
+    auth.pages.passage
     auth.pages.login  auth.pages.register  auth.pages.logout
     auth.pages.request
     auth.pages.forms
     auth.pages.html  auth.pages.redirects
     auth.auth
-    auth.verify
+    auth.endings  auth.verify
     auth.where
+    auth.mark
     auth.policy  auth.users.memory  auth.users.sqlite
     auth.passwords  auth.users.base
     auth._hashing_threads  auth.hidden
@@ -92,7 +94,7 @@ class Kind(NamedTuple):
 KINDS = {
     "stores": Kind(frozenset({"base", "_file_format", "_file_directory", "_file_sweep"})),
     "auth.users": Kind(frozenset({"base"})),
-    "auth.pages": Kind(frozenset({"request", "forms", "html"}), frozenset({"app", "redirects"})),
+    "auth.pages": Kind(frozenset({"request", "forms", "html"}), frozenset({"app", "passage", "redirects"})),
 }
 
 #: What there is for everybody outside, and so all that an adapter for a framework may use.

@@ -23,6 +23,7 @@ from sessionware._core.transaction import HEADERS_SENT, Transaction
 from sessionware._core.values import Data
 from sessionware._seals import Keys
 from sessionware.auth import Auth
+from sessionware.auth.endings import AccountSessions
 from sessionware.stores.base import Record
 from sessionware.testing.interleaving.world import Tables
 
@@ -307,6 +308,10 @@ def late_everywhere_is_here() -> Iterator[None]:
         yield
 
 
+def repeated_end_ends_nothing() -> AbstractContextManager[object]:
+    return patch.object(AccountSessions, "_end_refused", lambda self, session, user_id: True)
+
+
 def lost_remember_is_not_told() -> AbstractContextManager[object]:
     return patch.object(HeaderChanges, "names", property(lambda self: ()))
 
@@ -380,6 +385,12 @@ MISSING = (
         "login and login, by a form of a visitor without a session",
     ),
     Without(7, "a late logout everywhere ends one", late_everywhere_is_here, "renew the token, and end all"),
+    Without(
+        7,
+        "a repeated logout everywhere ends one",
+        repeated_end_ends_nothing,
+        "end all, and again, and the store fails once",
+    ),
     Without(8, "the id in the cookie is used again", ids_are_adopted, "writers with a cookie long gone"),
     Without(9, "saved after the first byte", first_byte_first, "write, then read"),
     Without(10, "what comes after the headers is lost", late_changes_are_lost, "late write and write"),

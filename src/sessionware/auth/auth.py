@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from .._checks import check_environ_key, implements, shown
-from .._types import Request
+from .._types import Environ, Request
 from ..errors import (
     ConfigError,
     CrossOriginRefused,
     NotLoggedIn,
-    SessionClosed,
-    StoreUnavailable,
     UsernameRejected,
     UsernameTaken,
 )
@@ -23,17 +20,19 @@ from ..manager import SessionManager
 from ..session import ENVIRON_KEY, Session, get_environ, get_session
 from ..session_info import SessionInfo
 from ..usernames import username_key
+from .endings import AccountSessions, check_account
 from .hidden import Hidden
+from .mark import LoginMark, set_mark
 from .passwords import DEFAULT_HASHER, Hasher
 from .policy import DEFAULT_POLICY, PasswordPolicy
 from .users.base import User, Users
 from .verify import Verifier, VerifyLegacy
-from .where import Where, where_of, why_foreign
+from .where import Where, had_outage, where_of, why_foreign
 
 _numbers = itertools.count(1)
 
-# How often to try to change an account that others keep changing. A table that never says yes must not hang anything.
-_ATTEMPTS = 100
+#: RFC 9110 §9.2.1: these do not ask for any change, so a link, an image or another site may send them.
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class Auth:
@@ -70,10 +69,13 @@ class Auth:
         self._users = users
         self._hasher = hasher
         self._verifier = Verifier(users, hasher, verify_legacy)
+        self._sessions = AccountSessions(users)
         self._environ_key = environ_key
-        # Under which a request remembers its user. Numbered, because two of these may serve one request with other
-        # accounts, and an object that is gone may give its id() to the next.
-        self._user_key = f"{environ_key}.user.{next(_numbers)}"
+        # Under which a request remembers what it was told. Numbered, because two of these may serve one request with
+        # other accounts, and an object that is gone may give its id() to the next.
+        number = next(_numbers)
+        self._user_key = f"{environ_key}.user.{number}"
+        self._mark_key = f"{environ_key}.login_required.{number}"
 
     @property
     def policy(self) -> PasswordPolicy:
@@ -107,7 +109,7 @@ class Auth:
 
         Raises:
             Busy: For five seconds there was no turn to hash the password.
-            CrossOriginRefused: The request comes from another site.
+            CrossOriginRefused: The request comes from another site, or is no POST.
             PasswordRejected: The password does not fit the policy.
             TypeError: The data is not JSON, or a `SessionManager` was passed with `login=True`.
             UsernameRejected: The text cannot be a username.
@@ -116,7 +118,7 @@ class Auth:
         typed = Hidden(password)
         del password
         if login or not isinstance(request, SessionManager):
-            self._own_session(request, "register(…, login=True)")
+            self._changeable_session(request, f"register(…, login={login})")
         where = where_of(request, self._environ_key)  # if it fails, it does so before there is an account
         key = username_key(username)
         if key is None:
@@ -129,6 +131,7 @@ class Auth:
         except UsernameTaken:
             where.emit("account.name_taken", account=key)
             raise
+        check_account(user)
         where.emit("account.registered", user)
         if login:
             self._login_user(request, where, user)
@@ -144,33 +147,31 @@ class Auth:
 
         Raises:
             Busy: For five seconds there was no turn to check the password.
-            CrossOriginRefused: The request comes from another site.
+            CrossOriginRefused: The request comes from another site, or is no POST.
             LoginFailed: Anything else is wrong.
         """
         typed = Hidden(password)
         del password
-        self._own_session(request, "login()")
+        self._changeable_session(request, "login()")
         where = where_of(request, self._environ_key)
         user = self._verifier.authenticate(where, username, typed)
         self._login_user(request, where, user)
         return user
 
     def logout(self, request: Request, *, everywhere: bool = False) -> None:
-        """Log out here or, with `everywhere=True`, in every browser. Raises `CrossOriginRefused`.
+        """Log out here or, with `everywhere=True`, in every browser.
 
         If this session may not end the others, because nobody is logged in to it (any more), it is ended alone, and
-        `everywhere=True` raises `NotLoggedIn`.
+        `everywhere=True` raises `NotLoggedIn`. If the store failed half-way, call it again: it ends what is left.
+
+        Raises `CrossOriginRefused` too, also if the request is no POST.
         """
-        session = self._own_session(request, "logout()")
-        manager, username, user_id = session.manager, session.username, session.user_id
-        # The session's word alone is not enough: one that has lost its right to the account must not end the others.
-        user = self.user(request) if everywhere else None
-        if user is not None:
-            self._raise_session_version(user.id)
-            manager.end_all(user_id=user.id, reason="elsewhere")
-        session.invalidate()
-        if everywhere and user is None:
-            raise NotLoggedIn
+        session = self._changeable_session(request, "logout()")
+        username, user_id = session.username, session.user_id
+        has_ended_others = everywhere and self._sessions.end_others(session)
+        session.invalidate()  # last, so that the browser can ask again if anything before it failed
+        if everywhere and not has_ended_others:
+            raise self._not_logged_in(request)
         if username is not None:
             detail = "everywhere" if everywhere else ""
             # Only now is the address asked for: a function that fails must keep nobody logged in.
@@ -181,12 +182,16 @@ class Auth:
         """The account that is logged in, as it is now; None if nobody is.
 
         The table is asked once in each request. If the account is gone, was disabled, or all of its sessions were ended
-        since the login, the session is ended.
+        since the login, the session is ended, and `session.ended_because` tells its browser why.
         """
         return self._user(request, "user()")
 
     def require_user(self, request: Request) -> User:
-        """The account that is logged in. Raises `NotLoggedIn`, which makes `AuthPages` lead to the login page."""
+        """The account that is logged in. Raises `NotLoggedIn`, which makes `AuthPages` lead to the login page.
+
+        That happens too if the framework catches the exception and responds with status 500. Whoever only wants to know
+        calls `user`, and does not catch `NotLoggedIn`.
+        """
         return self._required_user(request, "require_user()")
 
     # The account's owner, looking after it
@@ -201,9 +206,9 @@ class Auth:
     def end_session(self, request: Request, id: str) -> bool:
         """End one of the user's sessions, by the handle that `sessions` gave. False if the user has no such session.
 
-        Raises `NotLoggedIn` and `CrossOriginRefused`.
+        Raises `NotLoggedIn`, and `CrossOriginRefused`, also if the request is no POST.
         """
-        manager = self._own_session(request, "end_session()").manager
+        manager = self._changeable_session(request, "end_session()").manager
         user = self._required_user(request, "end_session()")
         mine = next((session for session in self.sessions(request) if session.id == id), None)
         if mine is not None and mine.is_current:
@@ -213,9 +218,9 @@ class Auth:
     def end_other_sessions(self, request: Request) -> int:
         """End all of the user's sessions except this one, and return how many there were.
 
-        Raises `NotLoggedIn` and `CrossOriginRefused`.
+        Raises `NotLoggedIn`, and `CrossOriginRefused`, also if the request is no POST.
         """
-        manager = self._own_session(request, "end_other_sessions()").manager
+        manager = self._changeable_session(request, "end_other_sessions()").manager
         user = self._required_user(request, "end_other_sessions()")
         others = [session.id for session in self.sessions(request) if not session.is_current]
         return sum(manager._end_own(id, user.id) for id in others)
@@ -223,16 +228,19 @@ class Auth:
     def delete_account(self, request: Request, password: str) -> None:
         """Erase the account of this request's user, and end its sessions everywhere. Needs the password once more.
 
-        Anything else that belongs to the account is for the application to erase; `user.id` is the key to it. Raises
-        `NotLoggedIn`, `LoginFailed`, `CrossOriginRefused` and `Busy`.
+        Anything else that belongs to the account is for the application to erase; `user.id` is the key to it. If the
+        store failed half-way, call it again: an account that is already gone is `NotLoggedIn`, and has no session left.
+
+        Raises `NotLoggedIn`, `LoginFailed`, `Busy`, and `CrossOriginRefused`, also if the request is no POST.
         """
         typed = Hidden(password)
         del password
-        session = self._own_session(request, "delete_account()")
+        session = self._changeable_session(request, "delete_account()")
         where = where_of(request, self._environ_key)
+        self._sessions.end_if_erased(session)
         user = self._verifier.authenticate(where, self.require_user(request).username, typed)
         self._users.delete(user.id)
-        session.manager.end_all(user_id=user.id, reason="elsewhere")
+        session.manager.end_all(user_id=user.id, keep=session.id, reason="elsewhere")
         session.invalidate()
         where.emit("account.deleted", user)
 
@@ -241,7 +249,8 @@ class Auth:
     def authenticate(self, request: Request | SessionManager, username: str, password: str) -> User:
         """Check username and password, without touching any session.
 
-        Every failure looks the same and takes the same time.
+        Every failure looks the same and takes the same time. The request's method does not matter, because some clients
+        send a password with every request. If you log in afterwards, take the password from a POST.
 
         Args:
             request: The request, or a `SessionManager`.
@@ -259,44 +268,81 @@ class Auth:
     def login_user(self, request: Request, user: User) -> None:
         """Log in somebody whose identity was checked. Raises `CrossOriginRefused`.
 
+        Any method will do, because the answer of a sign-in service arrives by GET. Check its `state` first: otherwise
+        another site can log a visitor in to an account of its own.
+
         Once the login is stored, the account is checked once more. So a login does not survive if the account is
         disabled, or logged out everywhere, at the same moment.
         """
         self._own_session(request, "login_user()")
         self._login_user(request, where_of(request, self._environ_key), user)
 
+    # What `AuthPages` needs
+
+    def _watch_login(self, environ: Environ) -> Callable[[], bool]:
+        """Whether the request, from here on, has asked for a login in vain, and no outage can be the trouble."""
+        mark = environ[self._mark_key] = LoginMark()
+        session = environ.get(self._environ_key)
+        return lambda: mark.is_set and not had_outage(session)
+
+    def _tell_login_required(self, environ: Environ, detail: str) -> None:
+        if isinstance(environ.get(self._environ_key), Session):
+            where_of(environ, self._environ_key).emit("login.required", detail=detail)
+
     # Small steps
 
     def _login_user(self, request: Request | SessionManager, where: Where, user: User) -> None:
         environ, session = self._environ_and_session(request, "login_user()")
+        check_account(user)
         session.login(
             user.username,
             user_id=user.id,
             session_version=user.session_version,
-            check=lambda: self._is_current(user),
+            check=lambda: self._sessions.is_current(user),
         )
         environ[self._user_key] = user
+        set_mark(environ, self._mark_key, False)
         where.emit("login.succeeded", user)
 
     def _user(self, request: Request, what: str) -> User | None:
         environ, session = self._environ_and_session(request, what)
-        if session.user_id is None:
+        user_id, version = session.user_id, session.session_version
+        if user_id is None:
             return None
         known = environ.get(self._user_key)
-        if isinstance(known, User) and (known.id, known.session_version) == (session.user_id, session.session_version):
+        if isinstance(known, User) and (known.id, known.session_version) == (user_id, version):
             return known
-        user = self._users.get(session.user_id)
-        if user is None or not user.is_active or user.session_version != session.session_version:
-            _end(session)
-            return None
-        environ[self._user_key] = user
+        user = self._sessions.user_of(session, user_id)
+        if user is not None:
+            environ[self._user_key] = user
         return user
 
     def _required_user(self, request: Request, what: str) -> User:
+        environ, _ = self._environ_and_session(request, what)
+        set_mark(environ, self._mark_key, False)  # an earlier answer, or none if the accounts cannot be asked
         user = self._user(request, what)
         if user is None:
-            raise NotLoggedIn
+            raise self._not_logged_in(request)
         return user
+
+    def _not_logged_in(self, request: Request) -> NotLoggedIn:
+        """The error, and the mark by which `AuthPages` knows of it although a framework may make a 500 of it."""
+        set_mark(get_environ(request, self._environ_key), self._mark_key, True)
+        error = NotLoggedIn()
+        error.environ_key = self._environ_key
+        return error
+
+    def _changeable_session(self, request: Request | SessionManager, what: str) -> Session:
+        """The session, unless the request comes from another origin, or might: nobody checks that of a safe method."""
+        environ, _ = self._environ_and_session(request, what)
+        method = environ.get("REQUEST_METHOD")
+        if method in _SAFE_METHODS:
+            where_of(request, self._environ_key).emit("csrf.blocked", detail=f"{what} needs a POST, not {method}")
+            raise CrossOriginRefused(
+                "This has to be sent by POST, from a form. A link could have been followed from any other website.",
+                reason="method",
+            )
+        return self._own_session(request, what)
 
     def _own_session(self, request: Request | SessionManager, what: str) -> Session:
         """The session, unless the request comes from another origin."""
@@ -315,23 +361,6 @@ class Auth:
         environ = get_environ(request, self._environ_key)
         return environ, environ[self._environ_key]
 
-    def _is_current(self, user: User) -> bool:
-        now = self._users.get(user.id)
-        return now is not None and now.is_active and now.session_version == user.session_version
-
-    def _raise_session_version(self, user_id: str) -> None:
-        """Raise the version, so that logins under way do not outlive the end of all sessions.
-
-        The hash may have changed by now: of two callers that change the account at once, one has to look again.
-        """
-        for _attempt in range(_ATTEMPTS):
-            user = self._users.get(user_id)
-            if user is None:
-                return
-            if self._users.set_password(user_id, user.password_hash, expect=user.password_hash, ends_sessions=True):
-                return
-        raise StoreUnavailable("set_password() of this table of accounts never reports that it changed anything")
-
 
 def _check(users: object, policy: object, hasher: object, verify_legacy: object) -> None:
     """Raise `ConfigError` for an argument of the wrong kind, now rather than at the first login."""
@@ -348,9 +377,3 @@ def _check(users: object, policy: object, hasher: object, verify_legacy: object)
             f"verify_legacy={shown(verify_legacy)}: pass a function that takes a stored hash and a password, and "
             "returns True, False, or None for a hash that it does not know."
         )
-
-
-def _end(session: Session) -> None:
-    # Once the headers are out, the cookie cannot be removed. The account's version keeps the session out anyway.
-    with suppress(SessionClosed):
-        session.invalidate()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from .._types import Request
+from ..errors import StoreUnavailable
 from ..events import EventName
 from ..manager import SessionManager
 from ..session import Session, get_environ
@@ -37,3 +40,22 @@ def where_of(request: Request | SessionManager, environ_key: str) -> Where:
 def why_foreign(session: Session) -> str:
     """Why the request counts as another site's, for events."""
     return session._transaction.site.why_foreign(session._transaction.request)
+
+
+def had_outage(session: object) -> bool:
+    """Whether the store failed in the session's request."""
+    return isinstance(session, Session) and session._transaction.accessed and session._transaction.has_outage
+
+
+@contextmanager
+def outages_noted(session: Session) -> Iterator[None]:
+    """Report that the accounts, or the sessions of others, are out of reach, as if it were the request's own session.
+
+    Then the response is a 503, also if a framework makes a 500 of the exception.
+    """
+    try:
+        yield
+    except StoreUnavailable as error:
+        if session._transaction.accessed and not had_outage(session):
+            session._transaction.note(error)
+        raise

@@ -122,6 +122,8 @@ REMEMBER = request("remember", lambda session: session.remember(20 * DAY))
 CLEAR = request("clear", Session.clear)
 LOG_OUT_EVERYWHERE = Request("end all", lambda environ: auth_of(environ).logout(environ, everywhere=True))
 END_ALL_OF_ANN = Request("end all of ann's", lambda environ: ends_all_of_anns(environ), has_own_browser=True)
+LOG_OUT_AGAIN = Request("again", LOG_OUT_EVERYWHERE.view)
+SHOW_USER = Request("who", lambda environ: auth_of(environ).user(environ) is not None)
 DISABLE = Request("disable", lambda environ: users_of(environ).set_active("ann", False), has_own_browser=True)
 FAIL = request("fail", lambda session: session.update(f=1), status="500 Internal Server Error")
 
@@ -397,6 +399,16 @@ def ended_everywhere_or_refused(end: Ending) -> bool:
     return not is_here and (end.reply("end all").status != 200 or nobody(end))
 
 
+def repeated_until_done(end: Ending) -> bool:
+    """Once one of the two was acknowledged, nobody is logged in."""
+    return all(end.reply(name).status != 200 for name in ("end all", "again")) or nobody(end)
+
+
+def his_login_holds(end: Ending) -> bool:
+    """And nobody took her for somebody who is logged in."""
+    return end.seen_by("login").username == "bob" and end.reply("who").result == end.came_after("who", "login")
+
+
 def late_write_is_kept_or_told(end: Ending) -> bool:
     """An answer that was lost may hide that it was saved."""
     is_reached = end.reply("late").status == 200
@@ -595,6 +607,23 @@ SCENARIOS: tuple[Scenario, ...] = (
         LOG_OUT_EVERYWHERE,
         ended_everywhere_or_refused,
         before=IN_TWO_PLACES,
+    ),
+    _two(
+        "end all, and again, and the store fails once",
+        "Whichever of the two is acknowledged, no session of hers is left.",
+        LOG_OUT_EVERYWHERE,
+        LOG_OUT_AGAIN,
+        repeated_until_done,
+        before=IN_TWO_PLACES,
+        failures=1,
+    ),
+    _two(
+        "look at a disabled account, and login as bob",
+        "His login holds, though it was saved in what was hers when her account was looked at.",
+        SHOW_USER,
+        logs_in(who="bob"),
+        his_login_holds,
+        before=(*LOGGED_IN, DISABLE),
     ),
     _two(
         "all of ann's ended, and login as bob",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from ..._types import Environ, StartResponse, WSGIApplication
 from ...errors import AuthError, ConfigError, NotLoggedIn
@@ -13,6 +11,7 @@ from ..auth import Auth
 from . import login, logout, register
 from .forms import BadForm
 from .html import Page, render_page
+from .passage import Answer, Passage
 from .redirects import safe_next
 from .request import PageFile, PageRequest, Response, Settings
 
@@ -77,7 +76,9 @@ class AuthPages:
         page = self._pages.get(environ.get("PATH_INFO", ""))
         if page is None:
             return self._pass_on(environ, start_response)
-        return _send(self._serve(page, environ), environ, start_response)
+        answer = _answer(self._serve(page, environ), environ)
+        start_response(answer.status, answer.headers)
+        return [answer.body]
 
     def _serve(self, page: PageFile, environ: Environ) -> Response:
         request = PageRequest(environ, page, self._settings)
@@ -87,80 +88,49 @@ class AuthPages:
             if environ["REQUEST_METHOD"] == "POST":
                 return page.post(request)
         except NotLoggedIn:
-            return self._way_to_login(environ)
+            return self._ask_for_login(environ)
         except AuthError as error:
             return request.refuse(error)
         response = request.refuse(BadForm(405, "This page accepts forms sent by POST."))
         response.headers["Allow"] = "GET, HEAD, POST"
         return response
 
+    # In front of the application
+
+    def _pass_on(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """The application's own response, or the way to the login if it asks for one before it has sent anything."""
+        auth = self._settings.auth
+        # A copy, because an application may change the environ: a dispatcher moves parts of the path, for example.
+        entry = environ.copy()
+        passage = Passage(
+            start_response,
+            is_asked=auth._watch_login(environ),
+            is_meant=lambda error: error.environ_key in (None, auth.environ_key),
+            ask=lambda is_500: _answer(self._ask_for_login(entry, is_500), entry),
+        )
+        return passage.serve(self._app, environ)
+
+    def _ask_for_login(self, environ: Environ, is_500: bool = False) -> Response:
+        """The way to the login, and an event, so that the operator need not wonder where a 500 has gone."""
+        path = PageRequest(environ, login, self._settings).own_path
+        self._settings.auth._tell_login_required(environ, f"{path}, in place of status 500" if is_500 else path)
+        return self._way_to_login(environ)
+
     def _way_to_login(self, environ: Environ) -> Response:
-        """A redirect to the login page, or the login page itself."""
+        """A redirect to the login page, the login page itself, or for a script a few words."""
         request = PageRequest(environ, login, self._settings)
+        if not request.is_navigation:
+            return request.refuse_briefly(NotLoggedIn())
         if request.is_reading:
             return request.redirect(request.path_to(login.PATH, next=safe_next(request.own_address, "")))
         # What was posted would be lost on the way there and back, so this is not a place to come back to.
         return request.refuse(NotLoggedIn())
 
-    # In front of the application
 
-    def _pass_on(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """The application's own response, or the way to the login if it asks for one before it has sent anything."""
-        has_started = False
-
-        def start(*args: Any, **kwargs: Any) -> Callable[[bytes], object]:
-            nonlocal has_started
-            has_started = True
-            return start_response(*args, **kwargs)
-
-        try:
-            body = self._app(environ, start)
-        except NotLoggedIn:
-            return self._ask_for_login(environ, start_response)
-        if has_started and not isinstance(body, Generator):
-            return body
-        return _Guarded(body, lambda: self._ask_for_login(environ, start_response))
-
-    def _ask_for_login(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Called while `NotLoggedIn` is handled: the server raises it again if it has sent headers already."""
-        return _send(self._way_to_login(environ), environ, start_response, sys.exc_info())
-
-
-class _Guarded:
-    """The body of an application that may ask for a login only when its first chunk is fetched."""
-
-    def __init__(self, body: Iterable[bytes], ask_for_login: Callable[[], Iterable[bytes]]) -> None:
-        self._body = body
-        self._ask_for_login = ask_for_login
-        self._chunks: Iterator[bytes] | None = None
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        if self._chunks is not None:
-            return next(self._chunks)
-        try:
-            self._chunks = iter(self._body)
-            return next(self._chunks)
-        except NotLoggedIn:
-            self._chunks = iter(self._ask_for_login())
-            return next(self._chunks)
-
-    def close(self) -> None:
-        """Close the application's body, if it can be closed."""
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
-
-
-def _send(response: Response, environ: Environ, start_response: StartResponse, exc_info: Any = None) -> Iterable[bytes]:
-    """Respond by plain WSGI. WebOb's own way would make `Location` absolute."""
-    if exc_info is None:
-        start_response(response.status, response.headerlist)
-    else:
-        start_response(response.status, response.headerlist, exc_info)
-    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else response.body]
+def _answer(response: Response, environ: Environ) -> Answer:
+    """For plain WSGI. WebOb's own way to send a response would make `Location` absolute."""
+    body = b"" if environ["REQUEST_METHOD"] == "HEAD" else response.body
+    return Answer(response.status, response.headerlist, body)
 
 
 def _check(app: object, auth: object, login_after_register: object, render: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from ..._types import Environ
@@ -21,7 +22,13 @@ USERNAME = Field(
     "username",
     "Username",
     autocomplete="username",
-    errors=(LoginFailed, UsernameRejected, UsernameTaken),
+    errors=(LoginFailed,),
+)
+# The rule is said before anybody is refused, in the words of the refusal.
+NEW_USERNAME = replace(
+    USERNAME,
+    hint=UsernameRejected.message.replace("Please choose a username of up to", "Up to", 1),
+    errors=(UsernameRejected, UsernameTaken),
 )
 CURRENT_PASSWORD = Field(
     "password",

@@ -36,7 +36,11 @@ class Field:
     value: str = ""
     """What was typed before, to be shown again."""
     is_invalid: bool = False
-    """Whether the page's error is about this field."""
+    """Whether an error of the page is about this field."""
+    error: str = ""
+    """What is wrong with it, in words for people, if an error is about this field alone. `Page.error` has it too."""
+    has_focus: bool = False
+    """Whether to begin typing here, because it is the first field to be corrected."""
     errors: tuple[type[AuthError], ...] = ()
     """The errors that are about this field. The pages set `is_invalid` by them, and that is what to show."""
 
@@ -66,7 +70,7 @@ class Page:
     action: str
     """Where its form is posted to."""
     submit: str
-    """What the button says."""
+    """What the button says; empty if the page has no form."""
     home: str
     """Where the site's name leads."""
     fields: tuple[Field, ...] = ()
@@ -76,9 +80,9 @@ class Page:
     next: str = ""
     """Where to go afterwards, to be posted in a hidden field called `next`; empty for the usual place."""
     error: str = ""
-    """What went wrong, in words for people; empty if nothing did."""
+    """Everything that went wrong, in words for people; empty if nothing did."""
     notice: str = ""
-    """Good news, in words for people; empty if there is none."""
+    """News, in words for people; empty if there are none."""
     site_name: str = ""
     """The site's name; empty if the site did not say."""
     stylesheet: str = ""
@@ -100,10 +104,7 @@ def render_page(page: Page) -> str:
 <body>
 <main>
 {_site(page)}<h1>{escape(page.title)}</h1>
-{_messages(page)}<form method="post" action="{escape(page.action)}">
-{"".join(map(_field, page.fields))}{_next(page)}<button type="submit">{escape(page.submit)}</button>
-</form>
-{"".join(map(_link, page.links))}</main>
+{_messages(page)}{_form(page)}{"".join(map(_link, page.links))}</main>
 </body>
 </html>
 """
@@ -120,9 +121,21 @@ def _site(page: Page) -> str:
 
 
 def _messages(page: Page) -> str:
+    """What is not said at a field. Without a field to correct, the focus is here."""
     notice = f'<p class="notice" role="status">{escape(page.notice)}</p>\n' if page.notice else ""
-    error = f'<p class="error" id="error" role="alert">{escape(page.error)}</p>\n' if page.error else ""
-    return notice + error
+    if not page.error or any(field.error for field in page.fields):
+        return notice
+    focus = "" if any(field.has_focus for field in page.fields) else ' tabindex="-1" autofocus'
+    return f'{notice}<p class="error" id="error" role="alert"{focus}>{escape(page.error)}</p>\n'
+
+
+def _form(page: Page) -> str:
+    if not page.submit:
+        return ""
+    return f"""<form method="post" action="{escape(page.action)}">
+{"".join(map(_field, page.fields))}{_next(page)}<button type="submit">{escape(page.submit)}</button>
+</form>
+"""
 
 
 def _link(link: Link) -> str:
@@ -135,10 +148,11 @@ def _next(page: Page) -> str:
 
 
 def _field(field: Field) -> str:
-    """A label, a hint if there is one, and the place to type."""
+    """A label, a hint and an error if there are any, and the place to type."""
     name = escape(field.name)
+    error = f'<p class="error" id="{name}-error" role="alert">{escape(field.error)}</p>\n' if field.error else ""
     hint = f'<p class="hint" id="{name}-hint">{escape(field.hint)}</p>\n' if field.hint else ""
-    return f'<label for="{name}">{escape(field.label)}</label>\n{hint}{_INPUTS[field.kind](field)}\n'
+    return f'<label for="{name}">{escape(field.label)}</label>\n{hint}{error}{_INPUTS[field.kind](field)}\n'
 
 
 def _text(field: Field) -> str:
@@ -155,12 +169,14 @@ _INPUTS = {"text": _text, "password": _password}
 
 def _common(field: Field) -> str:
     name, autocomplete = escape(field.name), escape(field.autocomplete)
-    return f'id="{name}" name="{name}" autocomplete="{autocomplete}" required{_state(field)}'
+    focus = " autofocus" if field.has_focus else ""
+    return f'id="{name}" name="{name}" autocomplete="{autocomplete}" required{focus}{_state(field)}'
 
 
 def _state(field: Field) -> str:
     """Attributes that give a screen reader the texts about the field, and whether it is wrong."""
-    texts = [f"{escape(field.name)}-hint" if field.hint else "", "error" if field.is_invalid else ""]
-    described = " ".join(filter(None, texts))
+    name = escape(field.name)
+    error = f"{name}-error" if field.error else "error"
+    described = " ".join(filter(None, [f"{name}-hint" if field.hint else "", error if field.is_invalid else ""]))
     invalid = ' aria-invalid="true"' if field.is_invalid else ""
     return (f' aria-describedby="{described}"' if described else "") + invalid

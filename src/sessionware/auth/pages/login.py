@@ -13,6 +13,7 @@ FIELDS: tuple[Field, ...] = (USERNAME, CURRENT_PASSWORD)
 LINKS: tuple[Link, ...] = (Link("Create one", "/register", question="No account yet?"),)
 IS_DESTINATION = False
 
+LOGGED_IN = "You are logged in as {username}."
 ACCOUNT_IS_READY = "Your account is ready. Please log in."
 
 WHY_ENDED = {
@@ -27,6 +28,9 @@ WHY_ENDED = {
 
 def get(request: PageRequest) -> Response:
     """The form. It also says why somebody is here: an account that is ready, or a session that is over."""
+    visitor = request.visitor
+    if visitor is not None:
+        return request.show_logged_in(LOGGED_IN.format(username=visitor.username))
     if request.parameter("registered"):
         return request.show(notice=ACCOUNT_IS_READY)
     return request.show(notice=WHY_ENDED.get(request.take_end_reason(), ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from ..._types import Environ
 from ...errors import AuthError, StoreError
 from ...session import get_session
 from ..auth import Auth
+from ..users.base import User
 from .forms import Form, read_form
 from .html import STYLE, Field, Link, Page
 from .redirects import safe_next
@@ -32,7 +34,7 @@ _HEADERS = {
     ),
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
-    "Vary": "Cookie, Sec-Fetch-Site, Origin",
+    "Vary": "Cookie, Sec-Fetch-Site, Sec-Fetch-Mode, Origin, Accept",
 }
 
 _IN_PATH = "/!$&'()*+,;=:@~"  # what stands for itself in a path (RFC 3986 §3.3)
@@ -42,7 +44,7 @@ class PageFile(Protocol):
     """What the file of a page contains: first, as data, what the page is, then what it does.
 
     Its other messages are constants beside these. `get` and `post` may raise an `AuthError`, which is shown on the
-    page; `NotLoggedIn` leads to the login page.
+    page: at a field if it is about that field alone, else above the form. `NotLoggedIn` leads to the login page.
     """
 
     PATH: str
@@ -96,6 +98,20 @@ class PageRequest:
         """Whether it only wants to see the page."""
         return self.environ["REQUEST_METHOD"] in ("GET", "HEAD")
 
+    @property
+    def is_navigation(self) -> bool:
+        """Whether the browser asks for a page to show, and not a script for data. A request that says nothing does."""
+        if self.environ.get("HTTP_SEC_FETCH_MODE", "navigate") != "navigate":
+            return False
+        accepted = self._accepted
+        return accepted is None or "text/html" in accepted or "application/xhtml+xml" in accepted
+
+    @property
+    def _accepted(self) -> frozenset[str] | None:
+        """The media types in the Accept header, None if there is none. `*/*` counts for nothing: scripts send it."""
+        accept = self.environ.get("HTTP_ACCEPT")
+        return None if accept is None else frozenset(part.split(";")[0].strip().lower() for part in accept.split(","))
+
     def parameter(self, name: str) -> str:
         """A parameter of the query; empty if there is none."""
         query: str = self.environ.get("QUERY_STRING", "")
@@ -121,12 +137,19 @@ class PageRequest:
         return reason or ""
 
     @property
+    def visitor(self) -> User | None:
+        """Who is logged in. Nobody, if that cannot be found out: the page can be shown all the same."""
+        try:
+            return self.auth.user(self.environ)
+        except StoreError:
+            return None
+
+    @property
     def _is_seen(self) -> bool:
         """Whether a person will see the page, as far as the browser says."""
         environ = self.environ
-        is_by_script = environ.get("HTTP_SEC_FETCH_MODE", "navigate") != "navigate"
         is_ahead = "HTTP_SEC_PURPOSE" in environ or "HTTP_X_SESSION_PASSIVE" in environ
-        return environ["REQUEST_METHOD"] == "GET" and not is_by_script and not is_ahead
+        return environ["REQUEST_METHOD"] == "GET" and self.is_navigation and not is_ahead
 
     # Where things are
 
@@ -156,7 +179,12 @@ class PageRequest:
     def own_address(self) -> str:
         """Path and query as they were requested. Not by WebOb, which expects them to be UTF-8."""
         query = self.environ.get("QUERY_STRING", "")
-        return self._base + self._quoted("PATH_INFO") + (f"?{query}" if query else "")
+        return self.own_path + (f"?{query}" if query else "")
+
+    @property
+    def own_path(self) -> str:
+        """The path as it was requested."""
+        return self._base + self._quoted("PATH_INFO")
 
     @property
     def _base(self) -> str:
@@ -172,11 +200,28 @@ class PageRequest:
         """The page."""
         return self._render(self._filled_in(notice=notice), 200)
 
-    def refuse(self, error: AuthError) -> Response:
+    def show_logged_in(self, notice: str) -> Response:
+        """The page without its form, for somebody who is logged in already: with a way on, and one out."""
+        links = (Link("Continue", self.destination), Link("Log out", self.path_to("/logout")))
+        page = replace(self._filled_in(notice=notice), fields=(), submit="", links=links)
+        return self._render(page, 200)
+
+    def refuse(self, error: AuthError, *others: AuthError) -> Response:
         """The page again, saying what went wrong and marking the fields that it is about."""
-        response = self._render(self._filled_in(error=error), error.status)
+        response = self._render(self._filled_in(errors=(error, *others)), error.status)
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
+        return response
+
+    def refuse_briefly(self, error: AuthError) -> Response:
+        """A few words for a script, which can make nothing of a page."""
+        if any("json" in media_type for media_type in self._accepted or ()):
+            text, content_type = json.dumps({"error": error.reason, "message": error.message}), "application/json"
+        else:
+            text, content_type = error.message, "text/plain"
+        response = Response(status=error.status, content_type=content_type, charset="utf-8")
+        response.text = f"{text}\n"
+        response.headers.update(list(_HEADERS.items()))
         return response
 
     def redirect(self, path: str) -> Response:
@@ -191,30 +236,40 @@ class PageRequest:
         response.headers.update(list(_HEADERS.items()))
         return response
 
-    def _filled_in(self, *, notice: str = "", error: AuthError | None = None) -> Page:
+    def _filled_in(self, *, notice: str = "", errors: tuple[AuthError, ...] = ()) -> Page:
         page = self._page
+        fields = [self._field(field, errors) for field in page.FIELDS]
+        first = next((index for index, field in enumerate(fields) if field.is_invalid), None)
+        if first is not None:
+            fields[first] = replace(fields[first], has_focus=True)
         return Page(
             name=page.PATH.strip("/"),
             title=page.TITLE,
             action=self.path_to(page.PATH),
             submit=page.SUBMIT,
             home=self.home,
-            fields=tuple(self._field(field, error) for field in page.FIELDS),
-            links=tuple(self._link(link) for link in page.LINKS),
+            fields=tuple(fields),
+            links=tuple(map(self._link, page.LINKS)),
             next=self.next,
-            error=error.message if error is not None else "",
+            error=" ".join(error.message for error in errors),
             notice=notice,
             site_name=self.settings.site_name,
             stylesheet=self.settings.stylesheet,
         )
 
-    def _field(self, field: Field, error: AuthError | None) -> Field:
+    def _field(self, field: Field, errors: tuple[AuthError, ...]) -> Field:
+        about = [error for error in errors if isinstance(error, field.errors)]
+        own = [error.message for error in about if self._is_about_one_field(error)]
         return replace(
             field,
             hint=field.hint.format(minimum_length=self.auth.policy.minimum_length),
             value=self._form[field.name] if field.kind == "text" else "",
-            is_invalid=isinstance(error, field.errors),
+            is_invalid=bool(about),
+            error=" ".join(own),
         )
+
+    def _is_about_one_field(self, error: AuthError) -> bool:
+        return sum(isinstance(error, field.errors) for field in self._page.FIELDS) == 1
 
     def _link(self, link: Link) -> Link:
         return replace(link, href=self.path_to(link.href, next=self.next) if link.href else self.home)

@@ -1,0 +1,343 @@
+"""What `Auth` refuses, and what the pages show of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from webtest import TestApp, TestResponse
+
+from sessionware import (
+    AuthError,
+    Busy,
+    ConfigError,
+    Cookie,
+    CrossOriginRefused,
+    LoginFailed,
+    NotLoggedIn,
+    PasswordRejected,
+    Throttled,
+    TokenInvalid,
+    UsernameRejected,
+    UsernameTaken,
+    errors,
+    get_session,
+)
+from sessionware._types import Environ
+from sessionware.auth import Auth, AuthPages, MemoryUsers, User
+from tests.support.auth_kit import CHEAP, PASSWORD, AuthBrowser, AuthSite
+
+Act = Callable[[Environ], object]
+
+SAFE_METHODS = ["GET", "HEAD", "OPTIONS", "TRACE"]
+
+
+@pytest.fixture
+def site() -> AuthSite:
+    site = AuthSite()
+    site.register("Ada")
+    return site
+
+
+def acts(site: AuthSite) -> dict[str, Act]:
+    """Every method of `Auth` that takes a password, or changes an account or who is logged in."""
+    auth = site.auth
+    return {
+        "register": lambda environ: auth.register(environ, "Bob", PASSWORD),
+        "register without a login": lambda environ: auth.register(environ, "Bob", PASSWORD, login=False),
+        "login": lambda environ: auth.login(environ, "Ada", PASSWORD),
+        "logout": lambda environ: auth.logout(environ),
+        "logout everywhere": lambda environ: auth.logout(environ, everywhere=True),
+        "end_session": lambda environ: auth.end_session(environ, get_session(environ).id or ""),
+        "end_other_sessions": lambda environ: auth.end_other_sessions(environ),
+        "delete_account": lambda environ: auth.delete_account(environ, PASSWORD),
+    }
+
+
+#: What may be done in any request: it changes nothing, or somebody else has checked the request (a sign-in service).
+ANY_METHOD = {"user", "require_user", "sessions", "authenticate", "login_user"}
+
+ACTS = list(acts(AuthSite()))
+
+
+def test_every_method_is_here() -> None:
+    """One that is added has to be put on one of the two sides."""
+    methods = {name for name in vars(Auth) if not name.startswith("_")} - {"policy", "environ_key"}
+
+    assert methods == ANY_METHOD | {name.split()[0] for name in ACTS}
+
+
+@pytest.mark.parametrize("method", SAFE_METHODS)
+@pytest.mark.parametrize("name", ACTS)
+def test_nothing_is_changed_by_a_safe_method(site: AuthSite, name: str, method: str) -> None:
+    """A link, an image or a prefetch on any site can send one. The error says what to send instead."""
+    browser, other = site.logged_in("Ada"), site.logged_in("Ada")
+    site.hasher.calls.clear()
+    site.events.clear()
+
+    def view(environ: Environ) -> CrossOriginRefused:
+        with pytest.raises(CrossOriginRefused, match="POST") as refused:
+            acts(site)[name](environ)
+        return refused.value
+
+    error = browser.do(view, method=method)
+
+    assert (error.status, error.reason) == (403, "method")
+    assert (site.hasher.calls, site.users.find_by_key("bob")) == ([], None)
+    assert (browser.who(), other.who()) == ("Ada", "Ada")
+    (event,) = site.events
+    assert (event.name, name.split()[0] in event.detail, method in event.detail) == ("csrf.blocked", True, True)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("name", ACTS)
+def test_everything_is_changed_by_an_unsafe_one(site: AuthSite, name: str, method: str) -> None:
+    """From a page of this site, or from a program."""
+    site.logged_in("Ada").do(acts(site)[name], method=method)
+
+
+@pytest.mark.parametrize("method", [*SAFE_METHODS, "POST"])
+def test_whoever_checked_the_identity_logs_in_by_any_method(site: AuthSite, method: str) -> None:
+    """The answer of a sign-in service arrives by GET, from another site."""
+    browser, ada = site.browser(), site.users.find_by_key("ada")
+    headers = {"Sec-Fetch-Site": "cross-site"} if method != "POST" else {}
+
+    browser.do(lambda environ: site.auth.login_user(environ, ada), method=method, headers=headers)
+
+    assert browser.who() == "Ada"
+
+
+@pytest.mark.parametrize("method", [*SAFE_METHODS, "POST"])
+def test_password_may_be_checked_by_any_method(site: AuthSite, method: str) -> None:
+    """Some clients send one with every request. Nobody is logged in by that."""
+    browser = site.browser()
+
+    assert browser.do(lambda environ: site.auth.authenticate(environ, "Ada", PASSWORD), method=method).username == "Ada"
+    assert browser.who() is None
+
+
+PARTNER = "https://partner.example"
+CROSS_SITE = {"Sec-Fetch-Site": "cross-site", "Origin": PARTNER}
+
+
+@pytest.mark.parametrize(
+    ("cookie", "method", "is_refused"),
+    [
+        (Cookie(), "POST", True),
+        (Cookie(), "GET", False),
+        (Cookie(samesite="Strict"), "POST", True),
+        (Cookie(samesite="Strict"), "GET", True),
+    ],
+    ids=lambda value: getattr(value, "samesite", str(value)),
+)
+def test_login_user_is_refused_where_the_cookie_may_have_been_kept_back(
+    cookie: Cookie, method: str, is_refused: bool
+) -> None:
+    """A trusted site's request that comes without a cookie may belong to somebody who has one (rule 13)."""
+    site = AuthSite(cookie=cookie, trusted_origins=[PARTNER])
+    ada = site.register("Ada")
+
+    def view(environ: Environ) -> str:
+        try:
+            site.auth.login_user(environ, ada)
+        except CrossOriginRefused as error:
+            return error.reason
+        return "done"
+
+    result, response = site.browser().visit(view, method=method, headers=CROSS_SITE)
+
+    assert result == ("cross_origin" if is_refused else "done")
+    assert ("Set-Cookie" in response.headers) == (not is_refused)
+
+
+@pytest.mark.parametrize("name", ["register", "login", "logout", "user", "login_user", "delete_account"])
+def test_manager_is_no_visitor(site: AuthSite, name: str) -> None:
+    """Whatever needs one says so."""
+    arguments: dict[str, list[Any]] = {
+        "register": ["Bob", PASSWORD],
+        "login": ["Ada", PASSWORD],
+        "login_user": [site.users.find_by_key("ada")],
+        "delete_account": [PASSWORD],
+    }
+
+    with pytest.raises(TypeError, match="SessionManager"):
+        getattr(site.auth, name)(site.manager, *arguments.get(name, []))
+
+
+# On the pages
+
+
+def every_refusal() -> list[type[AuthError]]:
+    """All that errors.py has."""
+    classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, AuthError)]
+    return [error for error in classes if error is not AuthError]
+
+
+#: By error: where the focus goes on /login and on /register. "message" is the text above the form.
+FOCUS: dict[type[AuthError], tuple[str, str]] = {
+    LoginFailed: ("username", "message"),
+    UsernameTaken: ("message", "username"),
+    UsernameRejected: ("message", "username"),
+    PasswordRejected: ("message", "password"),
+    Throttled: ("message", "message"),
+    Busy: ("message", "message"),
+    CrossOriginRefused: ("message", "message"),
+    TokenInvalid: ("message", "message"),
+    NotLoggedIn: ("message", "message"),
+}
+
+
+def refused(error: AuthError, path: str) -> TestResponse:
+    """What somebody gets whose form is refused by this error."""
+
+    def refuse() -> None:
+        raise error
+
+    site = AuthSite()
+    site.register("Ada")
+    site.hasher.after_verify = refuse
+    site.users.broken["add"] = error
+    visitor = TestApp(site.wrapped(AuthPages(lambda environ, start_response: [], site.auth)))
+    return visitor.post(path, {"username": "Ada", "password": PASSWORD}, expect_errors=True)
+
+
+@pytest.mark.parametrize("path", ["/login", "/register"])
+@pytest.mark.parametrize("error", every_refusal(), ids=lambda error: error.__name__)
+def test_every_refusal_is_shown(error: type[AuthError], path: str) -> None:
+    """With its status and its words, once, where the focus is, and with what was typed but for the password."""
+    page = refused(error("These words.", retry_after=7), path)
+    focused = page.html.select_one("[autofocus]")
+    focus = FOCUS[error][path == "/register"]
+
+    assert page.status_code == error.status
+    assert page.headers["Retry-After"] == "7" if error is not NotLoggedIn else "Retry-After" not in page.headers
+    words = error.message if error is NotLoggedIn else "These words."
+    assert [alert.text for alert in page.html.find_all(role="alert")] == [words]
+    assert page.html.title.text.startswith("Error: ")
+    assert len(page.html.select("[autofocus]")) == 1
+    assert focused.get("name") == (None if focus == "message" else focus)
+    if focus == "message":
+        assert (focused["role"], focused["tabindex"]) == ("alert", "-1")
+    else:
+        (alert,) = page.html.find_all(role="alert")
+        assert (focused["aria-invalid"], alert["id"] in focused["aria-describedby"].split()) == ("true", True)
+    assert PASSWORD not in page.text
+    if error is not NotLoggedIn:  # which shows another page
+        assert page.form.action == path
+        assert page.form["username"].value == "Ada"
+
+
+# Two of them in one request
+
+
+def test_two_of_them_never_share_an_answer() -> None:
+    """Neither who is logged in, nor that somebody was asked for in vain, in whatever order they are asked."""
+    site = AuthSite()
+    here = site.auth
+    there = Auth(MemoryUsers(), hasher=CHEAP)
+    ada = site.register("Ada")
+    # The same id and version, but another account, as two tables that were copied may have it.
+    there._users.add("ada", "Ada", None, {})
+    theirs: Any = there._users
+    theirs._by_id[ada.id] = replace(ada, username="Ada of the other table")
+    browser = site.logged_in("Ada")
+
+    def view(environ: Environ) -> list[str | None]:
+        pair = [here, there, here, there]
+        return [getattr(auth.user(environ), "username", None) for auth in pair]
+
+    assert browser.do(view) == ["Ada", "Ada of the other table"] * 2
+
+    def remembered(environ: Environ) -> list[dict[str, object]]:
+        kept = []
+        for auth in (here, there):
+            before = set(environ)
+            auth._watch_login(environ)
+            auth.require_user(environ)
+            kept.append({key: environ[key] for key in set(environ) - before})
+        return kept
+
+    one, other = browser.do(remembered)
+    assert len(one) == len(other) == 2
+    assert one.keys().isdisjoint(other)
+    assert all(key.startswith("sessionware.session.") for key in (*one, *other))
+
+
+# Tables that answer nonsense
+
+BAD_USERS: dict[str, dict[str, Any]] = {
+    "no id": {"id": ""},
+    "id of None": {"id": None},
+    "id of a number": {"id": 5},
+    "id in bytes": {"id": b"5"},
+    "no name": {"username": ""},
+    "name of None": {"username": None},
+    "no version": {"session_version": None},
+    "version as text": {"session_version": "1"},
+    "version below zero": {"session_version": -1},
+    "version of True": {"session_version": True},
+}
+
+
+class Nonsense(MemoryUsers):
+    """Gives accounts with something wrong in them."""
+
+    wrong: dict[str, Any] = {}  # noqa: RUF012  (set by a test)
+
+    def find_by_key(self, key: str) -> User | None:
+        found = super().find_by_key(key)
+        return found and replace(found, **self.wrong)
+
+    def get(self, id: str) -> User | None:
+        found = super().get(id)
+        return found and replace(found, **self.wrong)
+
+    def add(self, *arguments: Any) -> User:
+        return replace(super().add(*arguments), **self.wrong)
+
+
+def failure(browser: AuthBrowser, act: Act) -> str:
+    def view(environ: Environ) -> str:
+        with pytest.raises(ConfigError) as failed:
+            act(environ)
+        return str(failed.value)
+
+    message: str = browser.do(view)
+    return message
+
+
+@pytest.mark.parametrize("wrong", BAD_USERS.values(), ids=BAD_USERS)
+def test_account_that_cannot_be_told_apart_is_a_clear_error(wrong: dict[str, Any]) -> None:
+    """All who have an empty id would be one person. The error names what is wrong, and nobody is logged in."""
+    users = Nonsense()
+    site = AuthSite(users)
+    ada = site.register("Ada")
+    inside, outside = site.logged_in("Ada"), site.browser()
+    users.wrong = wrong
+    (name,) = wrong
+
+    messages = [
+        failure(outside, lambda environ: site.auth.login(environ, "Ada", PASSWORD)),
+        failure(outside, lambda environ: site.auth.register(environ, "Bob", PASSWORD)),
+        failure(outside, lambda environ: site.auth.register(environ, "Eve", PASSWORD, login=False)),
+        failure(outside, lambda environ: site.auth.login_user(environ, replace(ada, **wrong))),
+        failure(inside, lambda environ: site.auth.user(environ)),
+        failure(inside, lambda environ: site.auth.require_user(environ)),
+    ]
+
+    assert all(name in message and "table of accounts" in message for message in messages)
+    users.wrong = {}
+    assert (outside.who(), inside.who()) == (None, "Ada")
+
+
+def test_account_that_was_not_asked_for_is_a_clear_error() -> None:
+    """A table whose `get` finds somebody else would give that person's pages away."""
+    users = Nonsense()
+    site = AuthSite(users)
+    site.register("Ada")
+    browser = site.logged_in("Ada")
+    users.wrong = {"id": "somebody-else"}
+
+    assert "another account" in failure(browser, lambda environ: site.auth.user(environ))
