@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from ._hidden import Hidden
 from .cookie import Cookie
 from .errors import ConfigError
 from .stores import open_store
@@ -27,17 +28,28 @@ _HOW_TO_MAKE_ONE = (
 
 def arguments_from_environment(variables: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Arguments for `SessionMiddleware` from variables such as `SESSIONWARE_STORE`. Raises `ConfigError`."""
-    variables = os.environ if variables is None else variables
-    ours = [name for name in variables if name.startswith(_PREFIX) and not name.startswith(_NOT_OURS)]
+    given = Hidden(os.environ if variables is None else variables)
+    del variables
+    ours = [name for name in given.value if name.startswith(_PREFIX) and not name.startswith(_NOT_OURS)]
     known = {_PREFIX + name.upper(): name for name in _KNOWN}
     _check_names(ours, known)
-    return _arguments({known[name]: variables[name] for name in ours}, lambda name: _PREFIX + name.upper())
+    settings = Settings({known[name]: given.value[name] for name in ours})
+    return _arguments(settings, lambda name: _PREFIX + name.upper())
 
 
 def arguments_from_ini(settings: Mapping[str, str]) -> dict[str, Any]:
     """Arguments for `SessionMiddleware` from the settings of an ini file's section. Raises `ConfigError`."""
-    _check_names(settings, _KNOWN)
-    return _arguments(settings, lambda name: name)
+    given = Settings(settings)
+    del settings
+    _check_names(given, _KNOWN)
+    return _arguments(given, lambda name: name)
+
+
+class Settings(dict[str, str]):
+    """Settings as text. Their values, among which is the secret, show in no traceback."""
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(self)})"
 
 
 def _check_names(names: Iterable[str], known: Iterable[str]) -> None:
@@ -48,7 +60,8 @@ def _check_names(names: Iterable[str], known: Iterable[str]) -> None:
 
 def _arguments(settings: Mapping[str, str], spelt: Callable[[str], str]) -> dict[str, Any]:
     """`spelt` says how the user wrote a setting's name."""
-    arguments: dict[str, Any] = {"secret": _secret(settings, spelt)}
+    arguments: dict[str, Any] = {}
+    secret = Hidden(_secret(settings, spelt))
     if "trusted_origins" in settings:
         arguments["trusted_origins"] = settings["trusted_origins"].split()
     cookie = {name: settings[f"cookie_{name}"] for name in _COOKIE_SETTINGS if f"cookie_{name}" in settings}
@@ -60,30 +73,29 @@ def _arguments(settings: Mapping[str, str], spelt: Callable[[str], str]) -> dict
         arguments["timeouts"] = Timeouts(**seconds)
     if "store" in settings:
         arguments["store"] = open_store(settings["store"])  # last, because it may make a file
-    return arguments
+    return {"secret": secret.value, **arguments}
 
 
 def _secret(settings: Mapping[str, str], spelt: Callable[[str], str]) -> str | list[str]:
     """The secret, or those in the file, one per line and newest first."""
-    secret, file = settings.get("secret"), settings.get("secret_file")
-    if (secret is None) == (file is None):
-        problem = "neither is set" if secret is None else "both are set"
+    if ("secret" in settings) == ("secret_file" in settings):
+        problem = "both are set" if "secret" in settings else "neither is set"
         raise ConfigError(f"Set either {spelt('secret')} or {spelt('secret_file')}; {problem}. {_HOW_TO_MAKE_ONE}")
-    if secret is not None:
-        return secret.strip()
-    lines = _read(str(file), spelt("secret_file")).split("\n")
-    secrets = [line.strip() for line in lines if line.strip()]
-    if not secrets:
+    if "secret" in settings:
+        return settings["secret"].strip()
+    text = Hidden(_read(Hidden(settings["secret_file"]), spelt("secret_file")))
+    secrets = Hidden([line.strip() for line in text.value.split("\n") if line.strip()])
+    if not secrets.value:
         raise ConfigError(f"{spelt('secret_file')}: the file is empty. Remove it. {_HOW_TO_MAKE_ONE}")
-    if not all(secret.isprintable() for secret in secrets):
+    if not all(map(str.isprintable, secrets.value)):
         raise ConfigError(f"{spelt('secret_file')}: write the secrets as plain text in UTF-8, one per line.")
-    return secrets
+    return secrets.value
 
 
-def _read(path: str, name: str) -> str:
+def _read(path: Hidden[str], name: str) -> str:
     """The file's text. An error shows neither the path, which may be the secret itself, nor a byte of the content."""
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        return Path(path.value).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{name}: there is no such file. {_HOW_TO_MAKE_ONE}") from None
     except OSError as error:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ._hidden import Hidden
 from ._repr import shown_half_built
 from .errors import ConfigError
 
 _MIN_CHARACTERS = 32
 _MIN_DISTINCT_CHARACTERS = 8
-_MIN_SURPRISES = 20
+_MIN_SURPRISES = 22
 
 _ROWS = (
     "abcdefghijklmnopqrstuvwxyz 01234567890 qwertyuiop qwertzuiop azertyuiop asdfghjkl zxcvbnm yxcvbnm "
@@ -40,39 +41,44 @@ class Keyring:
 
     A secret is text or bytes of at least 32 characters; `python -m sessionware secret` prints a good one. Raises
     `ConfigError` if a secret is missing, short or easy to guess: made of fewer than 8 different characters, or with
-    fewer than 20 that neither repeat what came before nor continue a row of the keyboard or a usual word.
+    fewer than 22 that neither repeat what came before nor continue a row of the keyboard or a usual word.
     """
 
     def __init__(self, secret: str | bytes | Sequence[str | bytes]) -> None:
-        is_one = isinstance(secret, (str, bytes)) or not isinstance(secret, Sequence)
-        secrets: list[object] = [secret] if is_one else list(secret)
-        if secrets in ([], [None]):
+        given = Hidden(_listed(secret))
+        del secret
+        if given.value in ([], [None]):
             raise _config_error("no secret was given")
-        self._secrets = tuple(_checked(each) for each in secrets)
+        self._secrets = tuple(map(_checked, map(Hidden, given.value)))
 
     def __repr__(self) -> str:
         """How many secrets there are, without showing any."""
         return f"<Keyring of {len(self._secrets)}>"
 
 
-def _checked(secret: object) -> bytes:
-    if not isinstance(secret, (str, bytes)):
-        raise _config_error(f"a secret must be text or bytes, not {type(secret).__name__}")
-    if len(secret) < _MIN_CHARACTERS:
-        raise _config_error(f"the secret has {len(secret)} characters")
-    _check_variety(secret if isinstance(secret, str) else secret.decode("latin-1"))
+def _listed(secret: object) -> list[object]:
+    is_one = isinstance(secret, (str, bytes)) or not isinstance(secret, Sequence)
+    return [secret] if is_one else list(secret)  # type: ignore[call-overload]
+
+
+def _checked(secret: Hidden[object]) -> bytes:
+    if not isinstance(secret.value, (str, bytes)):
+        raise _config_error(f"a secret must be text or bytes, not {type(secret.value).__name__}")
+    if len(secret.value) < _MIN_CHARACTERS:
+        raise _config_error(f"the secret has {len(secret.value)} characters")
+    _check_variety(Hidden(secret.value if isinstance(secret.value, str) else secret.value.decode("latin-1")))
     try:
-        return secret.encode() if isinstance(secret, str) else secret
+        return secret.value.encode() if isinstance(secret.value, str) else secret.value
     except UnicodeEncodeError:
         raise _config_error("the secret has characters that are not text") from None
 
 
-def _check_variety(secret: str) -> None:
-    if secret.strip() in _EXAMPLES:
+def _check_variety(secret: Hidden[str]) -> None:
+    if secret.value.strip() in _EXAMPLES:
         raise _config_error("the secret is an example from a manual, which everybody can read")
-    if len(set(secret)) < _MIN_DISTINCT_CHARACTERS:
-        raise _config_error(f"the secret has only {len(set(secret))} different characters")
-    if _surprises(secret.lower()) < _MIN_SURPRISES:
+    if len(set(secret.value)) < _MIN_DISTINCT_CHARACTERS:
+        raise _config_error(f"the secret has only {len(set(secret.value))} different characters")
+    if _surprises(secret.value.lower()) < _MIN_SURPRISES:
         raise _config_error("the secret is easy to guess: it repeats itself, or is made of rows and usual words")
 
 

@@ -16,6 +16,7 @@ from ._core.records import CHANCE, MAX_BYTES, Chance, Records, prune_all
 from ._core.setup_warnings import SetupWarnings
 from ._core.tickets import CookieValue, Tickets, names_of, wire_name
 from ._core.transaction import Transaction
+from ._hidden import Hidden
 from ._seals import derive_keys, digests
 from ._types import Environ, WSGIApplication
 from .cookie import Cookie
@@ -94,13 +95,13 @@ class SessionManager:
         clock: Callable[[], float] = system_clock,
         _chance: Chance = CHANCE,
     ) -> None:
-        store = MemoryStore() if store is None else store
+        given, store = Hidden(secret), MemoryStore() if store is None else store
+        del secret
         check_store(store)
         check_settings(cookie=cookie, timeouts=timeouts, cross_origin=cross_origin, max_bytes=max_bytes)
         check_functions(on_event=on_event, client_address=client_address, clock=clock, passive=passive)
-        keyring = secret if isinstance(secret, Keyring) else Keyring(secret)
-        events = Events(on_event, clock)
-        self._timeouts = timeouts
+        keyring = given.value if isinstance(given.value, Keyring) else Keyring(given.value)
+        events, self._timeouts = Events(on_event, clock), timeouts
         self._site = Site(
             keys=derive_keys(
                 keyring._secrets,

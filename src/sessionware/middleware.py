@@ -11,6 +11,7 @@ from ._core.records import MAX_BYTES
 from ._core.response import Response
 from ._core.transaction import Transaction
 from ._deploy import arguments_from_environment, arguments_from_ini
+from ._hidden import Hidden
 from ._types import Environ, StartResponse, WSGIApplication
 from .cookie import Cookie
 from .errors import ConfigError
@@ -67,8 +68,10 @@ class SessionMiddleware:
         client_address: Callable[[Environ], str] = remote_address,
         clock: Callable[[], float] = system_clock,
     ) -> None:
+        given = Hidden(secret)
+        del secret
         manager = SessionManager(
-            secret,
+            given.value,
             store,
             cookie=cookie,
             timeouts=timeouts,
@@ -89,7 +92,9 @@ class SessionMiddleware:
         docs/deployment.md lists the variables. Any other that begins with `SESSIONWARE_` is a `ConfigError`, so that a
         misspelt name does not go unnoticed.
         """
-        return cls(app, **arguments_from_environment(variables))
+        given = Hidden(variables)
+        del variables
+        return cls(app, **arguments_from_environment(given.value))
 
     @classmethod
     def _around(cls, app: WSGIApplication, manager: SessionManager, environ_key: str) -> SessionMiddleware:
@@ -137,8 +142,9 @@ def paste_filter(app: WSGIApplication, global_conf: Mapping[str, str], **setting
     The settings are those of `SessionMiddleware.from_environ`, in lower case and without the prefix. `global_conf` is
     ignored, because other parts of the site share it.
     """
-    del global_conf
-    return SessionMiddleware(app, **arguments_from_ini(settings))
+    given = Hidden(settings)
+    del global_conf, settings
+    return SessionMiddleware(app, **arguments_from_ini(given.value))
 
 
 def _watched_files(environ: Environ, wrapper: Callable[..., object]) -> list[object]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from traceback import TracebackException
 from typing import Any
@@ -12,8 +14,8 @@ import pytest
 
 import sessionware
 from sessionware import LoginFailed, PasswordRejected, StoreUnavailable
-from sessionware.auth import Argon2Hasher, Auth, hash_password, validate_password, verify_password
-from sessionware.auth.hidden import Hidden
+from sessionware._hidden import Hidden, HiddenText
+from sessionware.auth import Argon2Hasher, Auth, SQLiteUsers, hash_password, validate_password, verify_password
 from tests.support.auth_kit import CHEAP, AuthSite
 
 TYPED = "correct horse battery staple"
@@ -21,9 +23,6 @@ STORED = CHEAP.hash(TYPED)
 PLANTED = (TYPED, "$argon2id$")
 
 OURS = str(Path(sessionware.__file__).parent)
-
-#: Tables of accounts are given the hash as an argument, by the protocol.
-TABLES = str(Path(OURS, "auth", "users"))
 
 
 def shown(error: BaseException) -> Iterator[str]:
@@ -34,7 +33,7 @@ def shown(error: BaseException) -> Iterator[str]:
         yield from report.format_exception_only()
         yield repr(link)
         for frame in report.stack:
-            if frame.filename.startswith(OURS) and not frame.filename.startswith(TABLES) and frame.locals:
+            if frame.filename.startswith(OURS) and frame.locals:
                 yield from (f"{frame.name}: {name}={value}" for name, value in frame.locals.items())
         link = link.__cause__ or link.__context__
 
@@ -102,6 +101,37 @@ def test_whatever_fails_shows_no_password(monkeypatch: pytest.MonkeyPatch, name:
         assert_hidden(raised.value)
 
     browser.do(act)
+
+
+FAILS = "ON sessionware_users BEGIN SELECT RAISE(ABORT, 'full'); END"
+
+
+def test_a_table_of_accounts_that_fails_shows_no_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is to be stored, replaced or read."""
+    users = SQLiteUsers(tmp_path / "users.db")
+    site = AuthSite(users, Argon2Hasher(2, 8, 1))
+    users.add("ada", "Ada", HiddenText(STORED), {})
+    with closing(sqlite3.connect(tmp_path / "users.db")) as database, database:
+        database.execute("UPDATE sessionware_users SET key_rule = 99")
+        database.execute(f"CREATE TRIGGER one BEFORE INSERT {FAILS}")
+
+    def act(environ: dict[str, Any]) -> None:
+        for call in (CALLS["login"], CALLS["register"]):
+            with pytest.raises(StoreUnavailable) as raised:
+                call(site, environ)
+            assert_hidden(raised.value)
+        with closing(sqlite3.connect(tmp_path / "users.db")) as database, database:
+            database.execute("UPDATE sessionware_users SET key_rule = 1")
+            database.execute(
+                "CREATE TRIGGER never BEFORE UPDATE ON sessionware_users BEGIN SELECT RAISE(ABORT, ''); END"
+            )
+        user = users.find_by_key("ada")
+        assert user is not None
+        with pytest.raises(StoreUnavailable) as raised:
+            users.set_password(user.id, user.password_hash, expect=user.password_hash, ends_sessions=True)
+        assert_hidden(raised.value)
+
+    site.browser().do(act)
 
 
 REFUSED: dict[str, Callable[[AuthSite, dict[str, Any]], object]] = {

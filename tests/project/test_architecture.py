@@ -38,7 +38,7 @@ LAYERS = """
     auth.mark
     auth.policy  auth.users.memory  auth.users.sqlite
     auth.passwords  auth.users.base
-    auth._hashing_threads  auth.hidden
+    auth._hashing_threads
     middleware
     _deploy
     manager
@@ -64,7 +64,7 @@ LAYERS = """
     databases.permissions  databases.replaced
     keyring  cookie  timeouts  usernames  _seals
     events
-    errors  _types  _version  _checked  _repr
+    errors  _types  _version  _checked  _repr  _hidden
     _core  auth.pages  auth.users  databases  testing.interleaving
 """
 

@@ -20,8 +20,9 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 
 import sessionware
-from sessionware import MemoryStore, Session, SessionManager, Timeouts, get_session
+from sessionware import MemoryStore, Session, SessionManager, SessionMiddleware, Timeouts, get_session
 from sessionware._core.records import Chance
+from sessionware.middleware import paste_filter
 from tests.support.fixed import Clock
 
 pytestmark = pytest.mark.interpreted  # compiled frames have no local variables to show
@@ -36,7 +37,7 @@ VALUE = "a value, planted"
 PLANTED = {
     "a token": [TOKEN.decode(), TOKEN.hex(), b64encode(TOKEN).decode()[:16], urlsafe_b64encode(TOKEN).decode()[:16]],
     "a session's value": [VALUE],
-    "a server's secret": [SERVER_SECRET, OLD_SECRET],
+    "a server's secret": [SERVER_SECRET[:30], OLD_SECRET],
 }
 
 
@@ -333,6 +334,48 @@ def holds_no_plain_value(site: Site) -> None:
 def is_too_large(site: Site) -> None:
     site.visit(writes)
     site.visit(lambda session: session.update(list=[VALUE * 100_000]))
+
+
+SHORT = SERVER_SECRET[:30]
+
+
+def builds(secret: Any) -> list[Callable[[Path], object]]:
+    """Every way to make a site with a secret, each with something else that is wrong if the secret is good."""
+    wrong: dict[str, Any] = {} if secret == SHORT else {"clock": 7}
+    odd = {} if secret == SHORT else {"timeout_idle": "soon"}
+    wrong_store: Any = 7
+    odd_variables = {f"SESSIONWARE_{name.upper()}": value for name, value in odd.items()}
+
+    def from_file(folder: Path) -> object:
+        Path(folder, "secret").write_text(secret)
+        return paste_filter(app, {}, secret_file=str(folder / "secret"), **odd)
+
+    return [
+        lambda _: SessionManager(secret, **wrong),
+        lambda _: SessionManager([secret, OLD_SECRET], **wrong),
+        lambda _: SessionManager(secret.encode(), **wrong),
+        lambda _: SessionMiddleware(app, secret, **wrong),
+        lambda _: SessionMiddleware(app, secret, store=wrong_store),
+        lambda _: SessionMiddleware.from_environ(app, {"SESSIONWARE_SECRET": secret, **odd_variables}),
+        lambda _: SessionMiddleware.from_environ(app, {"SESSIONWARE_SECRET_FILE": secret}),
+        lambda _: paste_filter(app, {}, secret=secret, **odd),
+        from_file,
+    ]
+
+
+def app(environ: Any, start_response: Any) -> list[bytes]:
+    return []
+
+
+@pytest.mark.parametrize("number", range(len(builds(SHORT))))
+@pytest.mark.parametrize("secret", [SHORT, SERVER_SECRET], ids=["poor", "good"])
+def test_constructor_that_fails_shows_no_secret(secret: str, number: int, tmp_path: Path) -> None:
+    """Neither one that is refused, which may be a part of the real one, nor a good one beside another mistake."""
+    with pytest.raises(sessionware.ConfigError) as failed:
+        builds(secret)[number](tmp_path)
+
+    assert shown_by(failed.value.__traceback__, failed.value) == []
+    assert SHORT not in str(failed.value)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._checks import check_environ_key, implements, shown
+from .._hidden import Hidden, HiddenText
 from .._types import Environ, Request
 from ..errors import (
     ConfigError,
@@ -21,7 +22,6 @@ from ..session import ENVIRON_KEY, Session, get_environ, get_session
 from ..session_info import SessionInfo
 from ..usernames import username_key
 from .endings import AccountSessions, check_account
-from .hidden import Hidden
 from .mark import LoginMark, set_mark
 from .passwords import DEFAULT_HASHER, Hasher
 from .policy import DEFAULT_POLICY, PasswordPolicy
@@ -125,9 +125,9 @@ class Auth:
             raise UsernameRejected
         self._policy.validate(typed.value)
         # Hashed before anybody knows whether the name is free, so that both answers take the same time.
-        stored = Hidden(self._hasher.hash(typed.value))
+        stored = HiddenText(self._hasher.hash(typed.value))
         try:
-            user = self._users.add(key, username, stored.value, {} if data is None else data)
+            user = self._users.add(key, username, stored, {} if data is None else data)
         except UsernameTaken:
             where.emit("account.name_taken", account=key)
             raise

@@ -25,9 +25,9 @@ from unicodedata import normalize
 import argon2
 from argon2.exceptions import HashingError, VerificationError, VerifyMismatchError
 
+from .._hidden import Hidden
 from ..errors import Busy, ConfigError, PasswordRejected
 from ._hashing_threads import PATIENCE, Share, compute
-from .hidden import Hidden
 
 T = TypeVar("T")
 

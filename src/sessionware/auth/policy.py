@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from unicodedata import category, normalize
 
+from .._hidden import Hidden
 from ..errors import ConfigError, PasswordRejected
-from .hidden import Hidden
 from .passwords import MAX_CHARACTERS, hashable
 
 #: Code points. ASVS 5.0 6.2.1: no policy may ask for less.

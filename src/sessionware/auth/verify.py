@@ -13,10 +13,10 @@ from functools import partial
 from traceback import extract_tb
 from typing import NamedTuple
 
+from .._hidden import Hidden, HiddenText
 from ..errors import Busy, LoginFailed, PasswordRejected, StoreError
 from ..usernames import MAX_CHARACTERS, username_key
 from ._hashing_threads import compute
-from .hidden import Hidden
 from .passwords import Hasher, Verified, hashable
 from .users.base import User, Users
 from .where import Where
@@ -104,7 +104,8 @@ class Verifier:
         if verified.rehash is None:
             return user
         try:
-            if not self._users.set_password(user.id, verified.rehash, expect=user.password_hash, ends_sessions=False):
+            fresh, expected = HiddenText(verified.rehash), user.password_hash
+            if not self._users.set_password(user.id, fresh, expect=expected, ends_sessions=False):
                 return user
         except StoreError as error:
             where.emit("store.unavailable", user_id=user.id, detail=f"rehash: {error}")

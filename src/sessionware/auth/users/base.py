@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from ..._checked import checked_text
+from ..._hidden import HiddenText
 from ..._repr import shown_half_built
 from ...errors import StoreUnavailable
 from ...usernames import KEY_RULE
@@ -34,6 +35,10 @@ class User:
     is_active: bool = True
     data: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False, hash=False)
     """Whatever else was given at the registration, as it comes back from JSON."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.password_hash, str):
+            object.__setattr__(self, "password_hash", HiddenText(self.password_hash))
 
 
 class Users(Protocol):

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..._checked import checked_text
+from ..._hidden import Hidden
 from ...databases.schema import Schema
 from ...databases.sqlite import Database
 from ...errors import UsernameTaken
@@ -53,10 +54,10 @@ class SQLiteUsers(Users):
         self._database.close()
 
     def find_by_key(self, key: str) -> User | None:
-        return _user(self._database.execute(_SELECT + "key = ?", (key,)))
+        return _user(Hidden(self._database.execute(_SELECT + "key = ?", (key,))))
 
     def get(self, id: str) -> User | None:
-        return _user(self._database.execute(_SELECT + "id = ?", (id,)))
+        return _user(Hidden(self._database.execute(_SELECT + "id = ?", (id,))))
 
     def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
         user = new_user(key, username, password_hash, data)
@@ -92,9 +93,9 @@ class SQLiteUsers(Users):
         return self._database.changes(sql, parameters) == 1
 
 
-def _user(rows: list[Any]) -> User | None:
-    if not rows:
+def _user(rows: Hidden[list[Any]]) -> User | None:
+    if not rows.value:
         return None
-    key_rule, id, key, username, password_hash, session_version, is_active, data = rows[0]
-    check_key_rule(key_rule)
-    return User(id, key, username, password_hash, session_version, bool(is_active), MappingProxyType(json.loads(data)))
+    check_key_rule(rows.value[0][0])
+    data = MappingProxyType(json.loads(rows.value[0][7]))
+    return User(*(*rows.value[0][1:6], bool(rows.value[0][6]), data))
