@@ -73,8 +73,9 @@ def arguments(function: Callable[..., Any]) -> list[str]:
     return [name for name in names if name not in ("self", "cls")]
 
 
-each_function = pytest.mark.parametrize(("name", "function"), dict(functions()).items(), ids=str)
-each_class = pytest.mark.parametrize(("path", "cls"), CLASSES.items(), ids=str)
+FUNCTIONS = dict(functions())
+each_function = pytest.mark.parametrize(("name", "function"), FUNCTIONS.items(), ids=FUNCTIONS)
+each_class = pytest.mark.parametrize(("path", "cls"), CLASSES.items(), ids=CLASSES)
 
 
 @each_class

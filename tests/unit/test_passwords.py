@@ -180,7 +180,7 @@ def test_a_password_that_nobody_can_have_costs_the_same(computed: list[Any], sto
     assert [costs(hash) for hash in computed] == ["m=8,t=1,p=1"]
 
 
-@pytest.mark.parametrize(("stored", "reason"), [(None, "no_hash"), (STORED, "mismatch")])
+@pytest.mark.parametrize(("stored", "reason"), [(None, "no_hash"), (STORED, "mismatch")], ids=["unknown", "known"])
 def test_an_unknown_user_costs_what_a_wrong_password_costs(
     computed: list[Any], stored: str | None, reason: str
 ) -> None:
