@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 from sessionware import AuthError, SessionMiddleware, SQLiteStore, get_session
 from sessionware.auth import Auth, SQLiteUsers
 
-secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+secret = Path("session-secret").read_text().splitlines()  # from: python -m sessionware secret --file session-secret
 store, auth = SQLiteStore("app.db"), Auth(SQLiteUsers("app.db"))
 settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["localhost", "127.0.0.1"])
 

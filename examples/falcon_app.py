@@ -7,7 +7,7 @@ import falcon
 from sessionware import AuthError, SessionMiddleware, SQLiteStore, get_session
 from sessionware.auth import Auth, SQLiteUsers
 
-secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+secret = Path("session-secret").read_text().splitlines()  # from: python -m sessionware secret --file session-secret
 store, auth = SQLiteStore("app.db"), Auth(SQLiteUsers("app.db"))
 
 

@@ -16,7 +16,7 @@ def app(environ, start_response):
 
 
 def wrapped():
-    secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+    secret = Path("session-secret").read_text().splitlines()  # from: python -m sessionware secret --file session-secret
     return SessionMiddleware(app, secret=secret, store=SQLiteStore("sessions.db"))
 
 

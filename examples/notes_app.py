@@ -183,12 +183,14 @@ class Notebook:
         return see_other(request, "/account")
 
     def delete_account(self, request):
-        user = self.auth.require_user(request)
+        user, password = self.auth.require_user(request), request.POST.get("password", "")
         try:
-            self.auth.delete_account(request, request.POST.get("password", ""))
+            # The notes go first: without the account, nobody could ask for them again.
+            self.auth.authenticate(request, user.username, password)
+            self.notes.delete_all(user.id)
+            self.auth.delete_account(request, password)
         except LoginFailed:
             return self.account(request, error="That is not your password.", status=403)
-        self.notes.delete_all(user.id)
         get_session(request).flash("Your account and your notes are gone.")
         return see_other(request, "/")
 

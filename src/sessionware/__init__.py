@@ -1,6 +1,6 @@
 """Sessions and logins for any WSGI application: safe by default, and no write is lost.
 
-    secret = Path("session-secret").read_text().split()  # made by: python -m sessionware secret --file session-secret
+    secret = Path("session-secret").read_text().splitlines()  # from: python -m sessionware secret --file session-secret
     app = SessionMiddleware(app, secret=secret, store=SQLiteStore("sessions.db"))
 
     session = get_session(environ)

@@ -27,7 +27,7 @@ def _has(value: object, name: str, protocol: type) -> bool:
 
 def shown(value: object) -> str:
     """A wrong argument as an error may show it. Not text: a secret may stand in the wrong place."""
-    return f"({type(value).__name__})" if isinstance(value, (str, bytes)) else repr(value)
+    return f"({type(value).__name__})" if isinstance(value, (str, bytes, list, tuple, dict)) else repr(value)
 
 
 def check_store(store: object) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from ._hidden import Hidden
 from .cookie import Cookie
 from .errors import ConfigError
+from .keyring import Keyring
 from .stores import open_store
 from .timeouts import Timeouts, _meant_by
 
@@ -61,19 +63,35 @@ def _check_names(names: Iterable[str], known: Iterable[str]) -> None:
 def _arguments(settings: Mapping[str, str], spelt: Callable[[str], str]) -> dict[str, Any]:
     """`spelt` says how the user wrote a setting's name."""
     arguments: dict[str, Any] = {}
-    secret = Hidden(_secret(settings, spelt))
+    with _named(settings, spelt, "secret"):
+        secret = Hidden(Keyring(_secret(settings, spelt)))
     if "trusted_origins" in settings:
         arguments["trusted_origins"] = settings["trusted_origins"].split()
     cookie = {name: settings[f"cookie_{name}"] for name in _COOKIE_SETTINGS if f"cookie_{name}" in settings}
     if cookie:
-        arguments["cookie"] = Cookie(**{name: _COOKIE_SETTINGS[name](text) for name, text in cookie.items()})
+        with _named(settings, spelt, "cookie_"):
+            arguments["cookie"] = Cookie(**{name: _COOKIE_SETTINGS[name](text) for name, text in cookie.items()})
     limits = {name: settings[f"timeout_{name}"] for name in _TIMEOUTS if f"timeout_{name}" in settings}
     if limits:
         seconds = {name: _seconds(spelt(f"timeout_{name}"), text) for name, text in limits.items()}
-        arguments["timeouts"] = Timeouts(**seconds)
+        with _named(settings, spelt, "timeout_"):
+            arguments["timeouts"] = Timeouts(**seconds)
     if "store" in settings:
-        arguments["store"] = open_store(settings["store"])  # last, because it may make a file
+        with _named(settings, spelt, "store"):
+            arguments["store"] = open_store(settings["store"])  # last, because it may make a file
     return {"secret": secret.value, **arguments}
+
+
+@contextmanager
+def _named(settings: Mapping[str, str], spelt: Callable[[str], str], prefix: str) -> Iterator[None]:
+    """Put the names of these settings before an error that does not say how the user wrote them."""
+    try:
+        yield
+    except ConfigError as error:
+        text, names = str(error), [spelt(name) for name in settings if name.startswith(prefix)]
+        if any(name in text for name in names):
+            raise
+        raise ConfigError(f"{', '.join(names)}: {text}" if names else text) from None
 
 
 def _secret(settings: Mapping[str, str], spelt: Callable[[str], str]) -> str | list[str]:

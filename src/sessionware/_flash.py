@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._checked import checked_text
+from ._storable import checked_text
 
 KEY = "_flash_"
 

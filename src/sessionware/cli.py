@@ -72,8 +72,12 @@ def _kept(secret: str, file: Path) -> str:
     """Write the secret into a new file that only its owner can read. One that is there stays: sessions depend on it."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileNotFoundError:
+        raise ConfigError(f"{file} cannot be made. Create the directory {file.parent} first.") from None
     except FileExistsError:
-        if file.is_file() and not file.stat().st_size:
+        if not file.is_file():
+            raise ConfigError(f"{file} is not a file. Give the path of one that does not exist yet.") from None
+        if not file.stat().st_size:
             raise ConfigError(f"{file} is empty. Remove it, and run this again.") from None
         return f"{file} is there already, and stays as it is."
     with os.fdopen(descriptor, "w", encoding="ascii") as opened:

@@ -77,9 +77,9 @@ def _check_variety(secret: Hidden[str]) -> None:
     if secret.value.strip() in _EXAMPLES:
         raise _config_error("the secret is an example from a manual, which everybody can read")
     if len(set(secret.value)) < _MIN_DISTINCT_CHARACTERS:
-        raise _config_error(f"the secret has only {len(set(secret.value))} different characters")
+        raise _config_error(f"the secret has fewer than {_MIN_DISTINCT_CHARACTERS} different characters")
     if _surprises(secret.value.lower()) < _MIN_SURPRISES:
-        raise _config_error("the secret is easy to guess: it repeats itself, or is made of rows and usual words")
+        raise _config_error("the secret is easy to guess, made of repetitions, keyboard rows and usual words")
 
 
 def _surprises(secret: str) -> int:
@@ -92,5 +92,5 @@ def _config_error(problem: str) -> ConfigError:
     return ConfigError(
         f"{problem}: the secret must be at least {_MIN_CHARACTERS} random characters. "
         "Make one with `python -m sessionware secret --file session-secret`, keep it out of the source code, and pass "
-        'it in as secret=Path("session-secret").read_text().split().'
+        'it in as secret=Path("session-secret").read_text().splitlines().'
     )

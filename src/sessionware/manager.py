@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
-from ._checked import checked_id
 from ._checks import check_functions, check_settings, check_store
 from ._core.census import count_all
 from ._core.envelope import FORMAT_BYTE, Stored
@@ -18,6 +17,7 @@ from ._core.tickets import CookieValue, Tickets, names_of, wire_name
 from ._core.transaction import Transaction
 from ._hidden import Hidden
 from ._seals import derive_keys, digests
+from ._storable import checked_id
 from ._types import Environ, WSGIApplication
 from .cookie import Cookie
 from .events import Event, EventName, Events
@@ -233,7 +233,7 @@ class SessionManager:
     def prune(self) -> int:
         """Remove all expired sessions, in batches, and return how many. Raises `StoreUnavailable`.
 
-        You don't have to: about every hundredth new session removes up to a hundred expired ones.
+        You don't have to: about every hundredth new session removes up to two hundred expired ones.
         """
         return prune_all(self._site.records.store, self._site.now())
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 from . import _flash
-from ._checked import checked_id, checked_text, checked_version
 from ._core import csrf
 from ._core.changes import MISSING, REMOVED
 from ._core.commit import commit
@@ -21,6 +20,7 @@ from ._core.transaction import CLOSED, Transaction
 from ._dict_like import DictLike
 from ._habits import no_attribute
 from ._repr import shown_half_built
+from ._storable import checked_id, checked_text, checked_version
 from ._types import Environ, Request
 from .errors import ConfigError
 from .timeouts import Timeouts, _whole_seconds
@@ -83,6 +83,8 @@ class Session(DictLike):
     if not TYPE_CHECKING:  # type checkers must go on to find misspelt names
 
         def __getattr__(self, name: str) -> NoReturn:
+            if hasattr(type(self), name):
+                object.__getattribute__(self, name)  # a property: raise its own error again
             raise AttributeError(no_attribute(name), name=name, obj=self)
 
         def __setattr__(self, name: str, value: object) -> None:
@@ -375,9 +377,7 @@ def get_session(request: Request, environ_key: str = ENVIRON_KEY) -> Session:
     Raises `ConfigError` if there is none because the application is not wrapped in `SessionMiddleware`.
     """
     session = request.get(environ_key) if isinstance(request, dict) else None
-    if isinstance(session, Session):
-        return session
-    return cast("Session", get_environ(request, environ_key)[environ_key])
+    return session if isinstance(session, Session) else cast("Session", get_environ(request, environ_key)[environ_key])
 
 
 def is_under_way(value: object) -> bool:

@@ -5,6 +5,7 @@ The rule is RFC 8265's UsernameCaseMapped, less what people could not tell apart
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING
@@ -17,9 +18,13 @@ MAX_CHARACTERS = 128
 KEY_RULE = 1
 """The number of the rule below. Tables of accounts keep it beside each key, so that another rule can find its way."""
 
-#: Characters that the RFC lets through in some places, although they may paint nothing there: the two joiners, and the
-#: dot above, which an i has already. Where the dot is part of a letter (as in ż), composition has taken it in.
-_UNSEEN = frozenset("\u200c\u200d\u0307")
+#: Characters that the RFC lets through in some places, although they may paint nothing there: the two joiners, two
+#: viramas that fonts leave blank, and the dot above, which an i has already. Where a dot is part of a
+#: letter (ż), it is composed with it.
+_UNSEEN = frozenset("\u200c\u200d\u0307\U00011d45\U00011d97")
+
+#: A dotless i or j looks like the other one under any mark above it.
+_has_mark_on_dotless = re.compile("[\u0131\u0237][\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]").search
 
 #: What the names of characters begin with, where that is not their script.
 _SCRIPTS = {"CJK": "HAN", "IDEOGRAPHIC": "HAN", "HENTAIGANA": "HIRAGANA", "EXTENDED": "ARABIC", "TURNED": "LATIN"}
@@ -52,7 +57,9 @@ def username_key(name: str) -> str | None:
     except UnicodeEncodeError:  # how the package says that a text is not allowed
         return None
     # A capital may become two characters, so the key's length counts too.
-    return key if len(key) <= MAX_CHARACTERS and _UNSEEN.isdisjoint(key) and _is_of_one_script(key) else None
+    if len(key) > MAX_CHARACTERS or not _UNSEEN.isdisjoint(key) or _has_mark_on_dotless(key):
+        return None
+    return key if _is_of_one_script(key) else None
 
 
 @cache

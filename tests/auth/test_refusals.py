@@ -91,6 +91,23 @@ def test_nothing_is_changed_by_a_safe_method(site: AuthSite, name: str, method: 
     assert (event.name, name.split()[0] in event.detail, method in event.detail) == ("csrf.blocked", True, True)
 
 
+@pytest.mark.parametrize("sent", SAFE_METHODS)
+@pytest.mark.parametrize("name", ACTS)
+def test_method_override_makes_no_form_of_a_link(site: AuthSite, name: str, sent: str) -> None:
+    """Where the form came from is asked of what the browser sent, so the method is too."""
+    browser = site.logged_in("Ada")
+
+    def view(environ: Environ) -> None:
+        environ["REQUEST_METHOD"] = "POST"
+        with pytest.raises(CrossOriginRefused, match="POST"):
+            acts(site)[name](environ)
+        environ["REQUEST_METHOD"] = sent
+
+    browser.do(view, method=sent)
+
+    assert (browser.who(), site.users.find_by_key("bob")) == ("Ada", None)
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("name", ACTS)
 def test_everything_is_changed_by_an_unsafe_one(site: AuthSite, name: str, method: str) -> None:

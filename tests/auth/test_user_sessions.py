@@ -40,7 +40,7 @@ class Accounts:
             except Exception as error:
                 return error
 
-        return browser.visit(view, **how).result
+        return browser.visit(view, **{"method": "POST", **how}).result
 
     def username(self, browser: SiteBrowser) -> str | None:
         user: User | None = self.visit(browser, self.auth.user)

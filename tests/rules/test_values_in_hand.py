@@ -6,6 +6,7 @@ And to those that cannot be made: they are never dropped in silence.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from wsgiref.validate import validator
 
@@ -156,6 +157,10 @@ def renew(session: Session) -> None:
     session.renew_token()
 
 
+def log_in_eve(session: Session) -> None:
+    session.login("eve")
+
+
 @pytest.mark.parametrize("lose_by", [end, renew], ids=lambda view: str(view.__name__))
 def test_change_of_a_value_in_hand_is_told_after_the_session_was_lost(
     site: SessionSite, browser: SiteBrowser, lose_by: Callable[[Session], None]
@@ -192,6 +197,44 @@ def test_change_of_a_value_in_hand_is_told_each_time_in_a_detached_request(
     late.visit(shops)
 
     assert [event.keys for event in site.told("session.write_discarded")] == [("cart",), ("cart",)]
+
+
+@pytest.mark.parametrize("lose_by", [end, renew, log_in_eve], ids=lambda view: str(view.__name__))
+def test_value_in_hand_of_a_lost_session_is_not_written_into_the_session_of_a_login(
+    site: SessionSite, browser: SiteBrowser, lose_by: Callable[[Session], None]
+) -> None:
+    """It may be another user's, and the login begins without another user's data."""
+    browser.visit(lambda session: session.login("ann"))
+    browser.visit(lambda session: session.update(cart=["a gift of ann's"]))
+    other = browser.tab()
+
+    def changes_hands(session: Session) -> None:
+        cart = session["cart"]
+        other.visit(lose_by)
+        session["page"] = 1
+        session.commit()
+        cart.append("milk")
+        session.login("bob")
+
+    browser.visit(changes_hands)
+
+    assert browser.visit(lambda session: (session.username, session.copy())).result == ("bob", {})
+
+
+def test_so_many_values_in_hand_are_watched_and_no_more(site: SessionSite, browser: SiteBrowser) -> None:
+    """A response that goes on for hours, and saves all the time, does not keep everything that it ever read."""
+    browser.visit(lambda session: session.update(cart=[]))
+    other = browser.tab()
+
+    def goes_on(session: Session) -> int:
+        for number in range(150):
+            session["cart"]
+            session["page"] = number
+            other.visit(partial(Session.update, cart=[number]))
+            session.commit()
+        return len(session._transaction.changes._former)
+
+    assert browser.visit(goes_on).result == 100
 
 
 # What cannot be saved -----------------------------------------------------------------------------------------------
@@ -282,14 +325,28 @@ def test_late_write_that_cannot_be_saved_is_told(
     assert [event.keys for event in events if event.name == "session.write_discarded"] == [("late",)]
 
 
+@pytest.mark.parametrize("is_former", [False, True], ids=["shown", "in hand from before"])
 @pytest.mark.parametrize("save", [lambda session: None, lambda session: session.commit()], ids=["finish", "commit"])
 def test_all_that_falls_with_a_value_that_cannot_be_stored_is_told(
-    site: SessionSite, browser: SiteBrowser, save: Callable[[Session], None]
+    site: SessionSite, browser: SiteBrowser, save: Callable[[Session], None], is_former: bool
 ) -> None:
     """Every key, whether its value was assigned or changed inside, before or after the one that is to blame."""
     browser.visit(lambda session: session.update(first=[], bad=[], last=[]))
 
+    other = browser.tab()
+
     def fills(session: Session) -> None:
+        if is_former:
+            values = {key: session[key] for key in ("first", "bad", "last")}
+            session["page"] = 1
+            other.visit(lambda session: session.update(first=[0], bad=[0], last=[0]))
+            session.commit()
+            for value in values.values():
+                value.append(1)
+            values["bad"].append(object())
+            session["new"] = 1
+            save(session)
+            return
         for key in ("first", "bad", "last"):
             session[key].append(1)
         session["bad"].append(object())

@@ -171,11 +171,11 @@ def test_secret_is_the_same_in_a_variable_and_in_a_file(tmp_path: Path) -> None:
 def test_file_of_secrets_is_read_alike_in_code(tmp_path: Path) -> None:
     """The line that README and the examples show takes it as the environment's variable does, several lines too."""
     file, store = tmp_path / "session-secret", f"sqlite:///{tmp_path}/sessions.db"
-    file.write_text(f"\n{token_urlsafe(32)}\r\n  {token_urlsafe(32)}\n\n")
+    file.write_text(f"{token_urlsafe(32)}\r\nseven words of which nobody would expect anything\n")
     variables = {"SESSIONWARE_SECRET_FILE": str(file), "SESSIONWARE_STORE": store}
     browser = TestApp(SessionMiddleware.from_environ(app, variables))
     browser.get("/")
-    browser.app = SessionMiddleware(app, secret=file.read_text().split(), store=open_store(store))
+    browser.app = SessionMiddleware(app, secret=file.read_text().splitlines(), store=open_store(store))
 
     answer = browser.get("/")
     assert (answer.text, "Set-Cookie" in answer.headers) == ("2", False)

@@ -470,9 +470,22 @@ def in_thread(call: Callable[[], object]) -> None:
 def test_a_child_opens_although_another_thread_was_opening(tmp_path: Path) -> None:
     """A lock that was held at the fork is not held for ever in the child."""
     store = SQLiteStore(tmp_path / "sessions.db")
-    with database_module._opening:
+    with database_module._alone_at(tmp_path / "sessions.db"):
         child = os.fork()
         if not child:
             signal.alarm(DEADLINE)
             os._exit(0 if store.scan() == [] else 1)
         assert os.waitpid(child, 0)[1] == 0
+
+
+def test_an_outage_of_one_file_is_none_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that wait for one database keep nobody from another, and none of them waits behind all the others."""
+    one, other = SQLiteStore(tmp_path / "one.db"), SQLiteStore(tmp_path / "other.db")
+    monkeypatch.setattr(database_module, "BUSY_TIMEOUT", 0.01)
+
+    with database_module._alone_at(tmp_path / "one.db"):
+        assert other.load(record().id, NOW) is None
+        with pytest.raises(StoreUnavailable, match="other threads could not open it either"):
+            one.load(record().id, NOW)
+
+    assert one.load(record().id, NOW) is None

@@ -220,3 +220,18 @@ def test_the_standard_is_loaded_by_those_who_use_names() -> None:
     code = "import sys, sessionware.usernames; print('precis_i18n' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u0302", "\u0305", "\u030a", "\u1ab0", "\u1dc4", "\u20d0"])
+@pytest.mark.parametrize("dotless", ["\u0131", "\u0237"])
+def test_mark_on_a_dotless_letter_is_refused(dotless: str, mark: str) -> None:
+    """Under a mark, an i loses its dot: the two would look the same."""
+    assert username_key(f"mar{dotless}a") is not None
+    assert username_key(f"mar{dotless}{mark}a") is None
+
+
+@pytest.mark.parametrize("name", ["\U00011d10\U00011d11\U00011d45", "\U00011d6a\U00011d97"])
+def test_virama_that_fonts_leave_blank_is_refused(name: str) -> None:
+    """In its own script, nobody would see it."""
+    assert username_key(name) is None
+    assert username_key(name[:-1]) is not None

@@ -281,3 +281,33 @@ def rules(path: Path, new: int | None = None) -> dict[str, int]:
         if new is not None:
             connection.execute("UPDATE sessionware_users SET key_rule = ?", (new,))
         return dict(connection.execute("SELECT id, key_rule FROM sessionware_users"))
+
+
+@pytest.mark.parametrize(
+    "damage", ["data = 'no json'", "data = x'ff'", "data = 7.5", "is_active = 'no'", "is_active = 7"]
+)
+def test_damaged_account_is_neither_a_stranger_nor_an_error_of_the_programs(path: Path, damage: str) -> None:
+    """It says which account, and others are not affected."""
+    users = SQLiteUsers(path)
+    users.add("eve", "Eve", None, {})
+    ada = users.add("ada", "Ada", None, {})
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"UPDATE sessionware_users SET {damage} WHERE key = 'ada'")
+
+    with pytest.raises(StoreUnavailable, match=ada.id):
+        users.find_by_key("ada")
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        users.get(ada.id)
+    assert users.find_by_key("eve") is not None
+
+
+@pytest.mark.parametrize("users", [MemoryUsers, None], ids=["memory", "sqlite"])
+def test_hash_that_is_not_text_is_refused(users: Any, path: Path) -> None:
+    """Such as the bytes that bcrypt makes. Nobody could ever log in to the account."""
+    table: Any = users() if users else SQLiteUsers(path)
+    ada = table.add("ada", "Ada", "hash", {})
+
+    with pytest.raises(TypeError, match="must be text or None, not bytes"):
+        table.add("eve", "Eve", b"hash", {})
+    with pytest.raises(TypeError, match="must be text or None, not bytes"):
+        table.set_password(ada.id, b"hash", expect="hash", ends_sessions=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from .._seals import Keys
@@ -17,14 +18,16 @@ def count_all(
     records: Records, keys: Keys, limits: Limits, now: int, progress: Callable[[int], object] | None
 ) -> dict[str, int]:
     """As `SessionManager.stats` says."""
-    counts, read = dict.fromkeys(("live", "logged_in", "expired", "tombstones", "bytes"), 0), 0
+    counts, read = Counter(live=0, logged_in=0, expired=0, tombstones=0, bytes=0), 0
     for page in _pages(records):
         for record in page:
-            _count(record, records, keys, limits, now, counts)
+            kinds = _kinds(record, open_record(keys.record, record, records.path), limits, now)
+            counts.update(kinds)
+            counts["bytes"] += len(record.payload) if kinds else 0
         read += len(page)
         if progress is not None:
             progress(read)
-    return counts
+    return dict(counts)
 
 
 def _pages(records: Records) -> Iterator[list[Record]]:
@@ -34,18 +37,13 @@ def _pages(records: Records) -> Iterator[list[Record]]:
         after = page[-1].id
 
 
-def _count(record: Record, records: Records, keys: Keys, limits: Limits, now: int, counts: dict[str, int]) -> None:
-    is_expired = isinstance(record.expires_at, int) and record.expires_at <= now
-    opened = None if is_expired else open_record(keys.record, record, records.path)
-    if isinstance(opened, Stored):
-        is_expired = end_of(record.expires_at, opened.envelope, limits) <= now
+def _kinds(record: Record, opened: Stored | Unreadable, limits: Limits, now: int) -> tuple[str, ...]:
+    """What the record counts as. A damaged one counts as nothing: it may not even be a record."""
     if opened is Unreadable.CORRUPT:
-        return  # it may not even be a record
-    counts["bytes"] += len(record.payload)
-    if is_expired:
-        counts["expired"] += 1
-    elif isinstance(opened, Stored) and opened.envelope.is_tombstone:
-        counts["tombstones"] += 1
-    else:
-        counts["live"] += 1
-        counts["logged_in"] += record.owner is not None
+        return ()
+    end = end_of(record.expires_at, opened.envelope, limits) if isinstance(opened, Stored) else record.expires_at
+    if end <= now:
+        return ("expired",)
+    if isinstance(opened, Stored) and opened.envelope.is_tombstone:
+        return ("tombstones",)
+    return ("live",) if record.owner is None else ("live", "logged_in")

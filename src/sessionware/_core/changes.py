@@ -31,6 +31,9 @@ class Removed:
         return "REMOVED"
 
 
+#: How many former values are watched, the latest ones: a stream of events may save for hours.
+MOST_FORMER = 100
+
 MISSING = Missing()
 REMOVED = Removed()
 
@@ -146,14 +149,18 @@ class Changes:
 
         True if the data differs from what was loaded, or if keys that others may add must be removed.
         """
-        self._unstorable, failure = (), None
+        failure: TypeError | None = None
+        self._unstorable = ()
         for key in list(self._objects):  # a thread of the application may still be reading
             try:
                 self._notice(key)
             except TypeError as error:
                 self._unstorable, failure = (*self._unstorable, key), failure or error
-        if self._former:
-            self._notice_former()
+        for former in list(self._former):
+            try:
+                self._notice_former(former)
+            except TypeError as error:
+                self._unstorable, failure = (*self._unstorable, former[0]), failure or error
         if failure is not None:
             raise failure
         return self._cleared or (self._now is not self._base and self._now != self._base)
@@ -201,7 +208,8 @@ class Changes:
         """
         if saved is not self._now:
             kept = {key: value for key, value in self._objects.items() if saved.get(key) == self._now.get(key)}
-            self._former += [each for each in self._handed_out() if each[0] not in kept]
+            dropped = [each for each in self._handed_out() if each[0] not in kept]
+            self._former = [*self._former, *dropped][-MOST_FORMER:]
             self._objects = kept
         self._base = self._now = saved
         self._by_key = {}
@@ -212,24 +220,27 @@ class Changes:
         """Notice changes inside the values of those that were dropped, although the session does not show them."""
         self._former = [*dropped._former, *dropped._handed_out()]
 
+    def let_go_of_all(self) -> None:
+        """Watch no former values any more."""
+        self._former = []
+
     def _handed_out(self) -> list[InHand]:
         return [
             (key, value, self._now.get(key)) for key, value in self._objects.items() if type(value) not in IMMUTABLE
         ]
 
-    def _notice_former(self) -> None:
+    def _notice_former(self, former: InHand) -> None:
         """Write what was changed inside a former value over what another request has put in its place."""
-        for former in [*self._former]:
-            key, value, known = former
-            encoded = _encode(key, value)
-            if encoded == known:
-                continue
-            others = [each for each in self._former if each is not former]
-            self._former = others + [each for each in self._handed_out() if each[0] == key]
-            if self._now.get(key) != encoded:
-                self._overwritten = (*self._overwritten, key)
-            self._put(key, encoded)
-            self._objects[key] = value
+        key = former[0]
+        encoded = _encode(key, former[1])
+        if encoded == former[2]:
+            return
+        others = [each for each in self._former if each is not former]
+        self._former = others + [each for each in self._handed_out() if each[0] == key]
+        if self._now.get(key) != encoded:
+            self._overwritten = (*self._overwritten, key)
+        self._put(key, encoded)
+        self._objects[key] = former[1]
 
     def _let_go(self, key: str) -> None:
         """The application has replaced or removed the key itself, so it means none of the former values."""
@@ -277,7 +288,7 @@ def _encode(key: str, value: object) -> bytes:
         return encode(value)
     except NotStorable as error:
         value = None  # hidden from error reports
-        raise TypeError(f"session[{key!r}] cannot hold {error}. Store plain data instead, such as a dict.") from None
+        raise TypeError(f"session[{key!r}] cannot hold {error}") from None
 
 
 def _run(steps: Steps, current: bytes | None) -> bytes | None:

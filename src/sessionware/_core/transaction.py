@@ -265,8 +265,9 @@ class Transaction:
             self.tell_discarded(("username",), "a login from another origin")
             return
         if self.standing is DETACHED:
-            # Rule 7: the credentials were just checked, so this login is not dropped.
+            # Rule 7: the credentials were just checked, so it is not dropped. What is in hand may be another user's.
             self.standing = NEW
+            self.changes.let_go_of_all()
         elif self._belongs_to_other(login):
             self.changes, self.drops_base = Changes(NO_DATA), True
         self.joins = self.missed if self.missed is not None and self.may_join(login, self.missed) else None

@@ -76,7 +76,10 @@ def _substitute(value: object, *, depth: int) -> object:
     for kind, plain in _PLAIN:
         if isinstance(value, kind):
             return plain(value)
-    raise NotStorable(f"an object of type {type(value).__qualname__}")
+    raise NotStorable(
+        f"an object of type {type(value).__qualname__}. Store plain data instead, such as a dict: the types are None, "
+        "bool, int, float, str, bytes, list, dict, tuple, set, datetime, date, Decimal and UUID."
+    )
 
 
 # Bytes. A packer's buffer grows with what it packs and never shrinks, so one that had a large value is dropped with it.

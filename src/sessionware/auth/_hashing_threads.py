@@ -154,6 +154,8 @@ class _Threads:
         tell = job.perform()
         with self._changed:
             self._account(job.share, -1)
+            if self._jobs and self._needs_thread():  # they could not run before, for want of memory
+                self._start_thread()
             self._changed.notify()
         tell()  # only now, so that the caller's next job finds this thread free
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from .._checks import check_environ_key, implements, shown
 from .._hidden import Hidden, HiddenText
@@ -21,13 +21,13 @@ from ..manager import SessionManager
 from ..session import ENVIRON_KEY, Session, get_environ, get_session
 from ..session_info import SessionInfo
 from ..usernames import username_key
-from .endings import AccountSessions, check_account
+from .endings import AccountSessions
 from .mark import LoginMark, set_mark
 from .passwords import DEFAULT_HASHER, Hasher
 from .policy import DEFAULT_POLICY, PasswordPolicy
-from .users.base import User, Users
+from .users.base import User, Users, check_account
 from .verify import Verifier, VerifyLegacy
-from .where import Where, had_outage, where_of, why_foreign
+from .where import Where, had_outage, method_on_entry, where_of, why_foreign
 
 _numbers = itertools.count(1)
 
@@ -238,7 +238,10 @@ class Auth:
         session = self._changeable_session(request, "delete_account()")
         where = where_of(request, self._environ_key)
         self._sessions.end_if_erased(session)
-        user = self._verifier.authenticate(where, self.require_user(request).username, typed)
+        owner = self.require_user(request)
+        user = self._verifier.authenticate(where, owner.username, typed)
+        if user.id != owner.id:  # renamed a moment ago, and somebody else has the name now
+            raise self._not_logged_in(request)
         self._users.delete(user.id)
         session.manager.end_all(user_id=user.id, keep=session.id, reason="elsewhere")
         session.invalidate()
@@ -300,7 +303,7 @@ class Auth:
             session_version=user.session_version,
             check=lambda: self._sessions.is_current(user),
         )
-        environ[self._user_key] = user
+        environ[self._user_key] = session, user
         set_mark(environ, self._mark_key, False)
         where.emit("login.succeeded", user)
 
@@ -309,12 +312,13 @@ class Auth:
         user_id, version = session.user_id, session.session_version
         if user_id is None:
             return None
-        known = environ.get(self._user_key)
-        if isinstance(known, User) and (known.id, known.session_version) == (user_id, version):
-            return known
+        # An environ may be served again, with another session: then the account is asked again.
+        of_session, known = environ.get(self._user_key, (None, None))
+        if of_session is session and known is not None and (known.id, known.session_version) == (user_id, version):
+            return cast("User", known)
         user = self._sessions.user_of(session, user_id)
         if user is not None:
-            environ[self._user_key] = user
+            environ[self._user_key] = session, user
         return user
 
     def _required_user(self, request: Request, what: str) -> User:
@@ -334,10 +338,11 @@ class Auth:
 
     def _changeable_session(self, request: Request | SessionManager, what: str) -> Session:
         """The session, unless the request comes from another origin, or might: nobody checks that of a safe method."""
-        environ, _ = self._environ_and_session(request, what)
-        method = environ.get("REQUEST_METHOD")
-        if method in _SAFE_METHODS:
-            where_of(request, self._environ_key).emit("csrf.blocked", detail=f"{what} needs a POST, not {method}")
+        environ, session = self._environ_and_session(request, what)
+        # Both what the browser sent and what a method override made of it: origins are asked of the former.
+        methods = (method_on_entry(session), environ.get("REQUEST_METHOD"))
+        if safe := [method for method in methods if method in _SAFE_METHODS]:
+            where_of(request, self._environ_key).emit("csrf.blocked", detail=f"{what} needs a POST, not {safe[0]}")
             raise CrossOriginRefused(
                 "This has to be sent by POST, from a form. A link could have been followed from any other website.",
                 reason="method",

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from .._checked import checked_id
-from ..errors import ConfigError, SessionClosed, StoreUnavailable
+from ..errors import SessionClosed, StoreUnavailable
 from ..session import EndReason, Session
-from .users.base import User, Users
+from .users.base import User, Users, check_account
 from .where import outages_noted
 
 # How often to try to change an account that others keep changing. A table that never says yes must not hang anything.
@@ -32,7 +31,7 @@ class AccountSessions:
     def user_of(self, session: Session, user_id: str) -> User | None:
         """The account, if it accepts this session of its own. If not, the session is ended, and its browser told why.
 
-        Unless somebody else has logged in to it meanwhile. The browser keeps the cookie, by which it is told.
+        Unless somebody else has logged in to it meanwhile. The browser keeps the cookie, so that it can be told why.
         """
         with outages_noted(session):
             user = self._account(user_id)
@@ -77,6 +76,7 @@ class AccountSessions:
     def _end_refused(self, session: Session, user_id: str) -> bool:
         """End the sessions that the account refuses, but this one. Whether there are no others."""
         manager = session.manager
+        # In this order: a login that is made meanwhile is not found, or it is accepted by the account read after that.
         found, user = manager.of(user_id=user_id), self._account(user_id)
         accepted = [] if user is None or not user.is_active else [info.id for info in manager.of(user)]
         for info in found:
@@ -96,29 +96,6 @@ class AccountSessions:
             if self._users.set_password(user_id, user.password_hash, expect=user.password_hash, ends_sessions=True):
                 return
         raise StoreUnavailable("set_password() of this table of accounts never reports that it changed anything")
-
-
-def check_account(user: User, id: str | None = None) -> None:
-    """Raise `ConfigError` for an account that nobody could be told apart by, before it gets into a session.
-
-    `id` is what it was asked for by, if it was.
-    """
-    for name in ("id", "username"):
-        value = getattr(user, name, None)
-        try:
-            checked_id(value, name)
-        except (TypeError, ValueError):
-            raise ConfigError(
-                f"This table of accounts has a user whose {name} is {value!r}: it must be text, and not empty."
-            ) from None
-    version = getattr(user, "session_version", None)
-    if not isinstance(version, int) or isinstance(version, bool) or version < 0:
-        raise ConfigError(
-            f"This table of accounts has a user whose session_version is {version!r}: it must be a whole number, "
-            "which goes up when all earlier sessions must end."
-        )
-    if id is not None and user.id != id:
-        raise ConfigError("get() of this table of accounts gives another account than the one it was asked for.")
 
 
 def _accepts(user: User | None, version: int | None) -> bool:

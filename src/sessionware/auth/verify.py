@@ -68,7 +68,7 @@ class Verifier:
 
     def _asked_legacy(self, user: User | None, typed: Hidden[str], where: Where) -> bool | None:
         """What `verify_legacy` says. None if it is not asked, or does not know."""
-        if self._verify_legacy is None or user is None or not _is_foreign(user.password_hash) or not _is_sound(typed):
+        if self._verify_legacy is None or user is None or not _is_legacy(user.password_hash) or not _is_sound(typed):
             return None
         stored = Hidden(str(user.password_hash))
         answer = compute(partial(_ask, self._verify_legacy, stored, typed))
@@ -90,7 +90,7 @@ class Verifier:
             where.emit("login.unusable_hash", user, detail=self._why_unusable(user))
 
     def _why_unusable(self, user: User) -> str:
-        if not _is_foreign(user.password_hash):
+        if not _is_legacy(user.password_hash):
             return "stored hash is cut off, or asks for more memory, passes or lanes than the hasher allows"
         if self._verify_legacy is None:
             return "stored hash is not argon2id; pass verify_legacy= to Auth"
@@ -133,7 +133,7 @@ def _ask(verify_legacy: VerifyLegacy, stored: Hidden[str], typed: Hidden[str]) -
     return _Failed(f"verify_legacy returned an object of type {type(answer).__name__}, not True, False or None")
 
 
-def _is_foreign(stored: str | None) -> bool:
+def _is_legacy(stored: str | None) -> bool:
     """Whether what is stored was not made by argon2, but by something else."""
     return isinstance(stored, str) and not stored.startswith("$argon2")
 

@@ -42,6 +42,12 @@ def why_foreign(session: Session) -> str:
     return session._transaction.site.why_foreign(session._transaction.request)
 
 
+def method_on_entry(session: Session) -> str | None:
+    """The method that the browser used, whatever the application made of it; None if that is not known."""
+    request = session._transaction.request
+    return request.get("REQUEST_METHOD") if isinstance(request, dict) else None
+
+
 def had_outage(session: object) -> bool:
     """Whether the store failed in the session's request."""
     return isinstance(session, Session) and session._transaction.accessed and session._transaction.has_outage

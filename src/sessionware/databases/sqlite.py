@@ -46,7 +46,7 @@ class Database:
         self._mark = object()
         self._local = threading.local()
         self._schemas: list[Schema] = []
-        with _opening:
+        with _alone_at(self.path):
             create_file(self.path)
             warn_of_exposure(self.path)
             self._add(schema)
@@ -58,7 +58,7 @@ class Database:
 
     def add(self, schema: Schema) -> None:
         """Create these tables too, unless they exist. Raises `ConfigError` if a different release made them."""
-        with _opening, self._failures():
+        with _alone_at(self.path), self._failures():
             is_other = self._follow()
             self._add(schema)
         if is_other:
@@ -148,7 +148,7 @@ class Database:
 
     def _opened(self) -> _Held:
         """This thread's connection, to the file that is at the path now."""
-        with _opening:
+        with _alone_at(self.path):
             is_other = self._follow()
             connection = _connect(self.path)
             try:
@@ -175,7 +175,7 @@ class Database:
             raise StoreUnavailable(f"{str(self.path)!r} is gone: put it back, or restart to begin with an empty one.")
         if found == self._file:
             return False
-        remove_logs_of([files for _, files in _open.values() if files.database != found], self.path)
+        remove_logs_of([files for _, files in _open.copy().values() if files.database != found], self.path)
         with closing(_connect(self.path)) as connection:
             if version_of(connection, self._schemas[0].name) is None:
                 raise StoreUnavailable(
@@ -259,9 +259,25 @@ def _set_busy_timeout(connection: sqlite3.Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
-# Several threads may build databases on one path, and `create_file` must not close a file that another just opened.
-# Nor must one take over a file that was put in the place of another while others still open the old one.
-_opening = threading.Lock()
+# By path, and emptied in a forked child: a thread that it does not have may have held one.
+_locks: dict[Path, threading.Lock] = {}
+
+
+@contextmanager
+def _alone_at(path: Path) -> Iterator[None]:
+    """One thread at a time opens what is at this path. Raises `StoreUnavailable`.
+
+    Several may build databases there, and `create_file` must not close a file that another just opened. Nor must one
+    take over a file that was put in the place of another while others still open the old one.
+    """
+    lock = _locks.setdefault(path, threading.Lock())
+    if not lock.acquire(timeout=BUSY_TIMEOUT):
+        raise StoreUnavailable(f"{str(path)!r}: other threads could not open it either, for {BUSY_TIMEOUT:.0f} seconds")
+    try:
+        yield
+    finally:
+        lock.release()
+
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
 
@@ -290,8 +306,7 @@ def _before_fork() -> None:
 
 
 def _after_fork() -> None:
-    global _opening
-    _opening = threading.Lock()  # a thread that the child does not have may have held it
+    _locks.clear()
     _inherited.extend(_open)
     _open.clear()
     for database in list(_databases):

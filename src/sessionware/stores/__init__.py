@@ -109,5 +109,7 @@ def _unescaped(path: str) -> str | None:
 
 
 def _shown(url: object) -> str:
-    """The URL as an error may show it: without the parts in which a password may stand."""
-    return re.sub(r"\?.*", "?…", re.sub(r"//[^/]*@", "//…@", repr(url)))
+    """The URL as an error may show it: without the parts in which a password may stand, or all of what is no URL."""
+    if not isinstance(url, str) or "://" not in url:
+        return f"({type(url).__name__})"
+    return repr(re.sub(r"\?.*", "?…", re.sub(r"//[^/]*@", "//…@", url)))

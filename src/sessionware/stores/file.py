@@ -168,6 +168,7 @@ class FileStore(Store):
     @_medium
     def prune(self, now: int, limit: int = 1000) -> int:
         """As every store does. Looks at a few files for each that it may remove, from where the last call stopped."""
+        self._look()  # nothing is removed from a directory that was put in the place of ours
         removed = 0
         for id in ids_among(self._walk.next_names(LOOKS * limit)):
             if self._prune_one(id, now):

@@ -103,7 +103,9 @@ class Passage:
             self._held = (status, headers, exc_info)
             return self._write
         self._held, self._is_started = None, True
-        return _call(self._start_response, status, headers, exc_info)
+        # Kept, because the application may still write by what it got when a response before this one was held back.
+        self._server_write = _call(self._start_response, status, headers, exc_info)
+        return self._server_write
 
     def _write(self, chunk: bytes) -> None:
         self.settle()

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from ..._checked import checked_text
 from ..._hidden import HiddenText
 from ..._repr import shown_half_built
-from ...errors import StoreUnavailable
+from ..._storable import checked_id, checked_text
+from ...errors import ConfigError, StoreUnavailable
 from ...usernames import KEY_RULE
 
 
@@ -98,6 +98,7 @@ def new_user(key: str, username: str, password_hash: str | None, data: Mapping[s
     Raises `TypeError` for data that is not JSON, and `ValueError` for a name that cannot be written.
     """
     key, username = checked_text(key, "a key"), checked_text(username, "a username")
+    check_hash(password_hash)
     try:
         frozen = frozen_data(data)
     except UnicodeEncodeError:
@@ -123,3 +124,32 @@ def frozen_data(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """The data as it comes back from JSON, sharing nothing with what was given."""
     # Without `ensure_ascii`, so that a lone surrogate is not hidden by an escape that other tables cannot keep.
     return MappingProxyType(json.loads(json.dumps(dict(data), allow_nan=False, ensure_ascii=False).encode()))
+
+
+def check_hash(password_hash: object) -> None:
+    """Raise `TypeError` for what cannot be a stored hash, such as the bytes that bcrypt makes."""
+    if password_hash is not None and not isinstance(password_hash, str):
+        raise TypeError(f"a password hash must be text or None, not {type(password_hash).__name__}")
+
+
+def check_account(user: User, id: str | None = None) -> None:
+    """Raise `ConfigError` for an account that nobody could be told apart by, before it gets into a session.
+
+    `id` is what it was asked for by, if it was.
+    """
+    for name in ("id", "username"):
+        value = getattr(user, name, None)
+        try:
+            checked_id(value, name)
+        except (TypeError, ValueError):
+            raise ConfigError(
+                f"This table of accounts has a user whose {name} is {value!r}: it must be text, and not empty."
+            ) from None
+    version = getattr(user, "session_version", None)
+    if not isinstance(version, int) or isinstance(version, bool) or version < 0:
+        raise ConfigError(
+            f"This table of accounts has a user whose session_version is {version!r}: it must be a whole number, "
+            "which goes up when all earlier sessions must end."
+        )
+    if id is not None and user.id != id:
+        raise ConfigError("get() of this table of accounts gives another account than the one it was asked for.")

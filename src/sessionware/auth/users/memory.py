@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..._checked import checked_text
+from ..._storable import checked_text
 from ...errors import UsernameTaken
-from .base import User, Users, frozen_data, new_user
+from .base import User, Users, check_hash, frozen_data, new_user
 
 
 class MemoryUsers(Users):
@@ -37,6 +37,7 @@ class MemoryUsers(Users):
             return replace(user, data=frozen_data(user.data))
 
     def set_password(self, id: str, password_hash: str | None, *, expect: str | None, ends_sessions: bool) -> bool:
+        check_hash(password_hash)
         with self._lock:
             user = self._by_id.get(id)
             if user is None or user.password_hash != expect:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..._checked import checked_text
 from ..._hidden import Hidden
+from ..._storable import checked_text
 from ...databases.schema import Schema
 from ...databases.sqlite import Database
-from ...errors import UsernameTaken
+from ...errors import StoreUnavailable, UsernameTaken
 from ...usernames import KEY_RULE
-from .base import User, Users, check_key_rule, new_user
+from .base import User, Users, check_hash, check_key_rule, new_user
 
 _SCHEMA = Schema(
     "sessionware_users",
@@ -68,6 +68,7 @@ class SQLiteUsers(Users):
         return user
 
     def set_password(self, id: str, password_hash: str | None, *, expect: str | None, ends_sessions: bool) -> bool:
+        check_hash(password_hash)
         change = "password_hash = ?, session_version = session_version + ? WHERE id = ? AND password_hash IS ?"
         return self._update(change, (password_hash, ends_sessions, id, expect))
 
@@ -97,5 +98,9 @@ def _user(rows: Hidden[list[Any]]) -> User | None:
     if not rows.value:
         return None
     check_key_rule(rows.value[0][0])
-    data = MappingProxyType(json.loads(rows.value[0][7]))
-    return User(*(*rows.value[0][1:6], bool(rows.value[0][6]), data))
+    try:
+        data = MappingProxyType(json.loads(rows.value[0][7]))
+        is_active = {0: False, 1: True}[rows.value[0][6]]
+    except (ValueError, TypeError, LookupError):
+        raise StoreUnavailable(f"the account {rows.value[0][1]!r} is damaged: data or is_active is wrong") from None
+    return User(*(*rows.value[0][1:6], is_active, data))
