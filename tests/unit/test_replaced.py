@@ -353,7 +353,7 @@ def test_a_look_at_the_path_is_taken_once_a_second(tmp_path: Path, monkeypatch: 
     looks: list[Path] = []
     store = SQLiteStore(tmp_path / "sessions.db")
     store.create(record())
-    monkeypatch.setattr(database_module, "file_id", lambda path: (looks.append(path), sqlite_file.file_id(path))[1])
+    monkeypatch.setattr(database_module, "files_at", lambda path: (looks.append(path), sqlite_file.files_at(path))[1])
     clock = [time.monotonic()]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
 

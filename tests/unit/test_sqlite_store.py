@@ -91,11 +91,11 @@ def test_a_closed_store_opens_again(store: SQLiteStore) -> None:
 
 
 def test_only_its_owner_reads_the_file(store: SQLiteStore, path: Path) -> None:
-    """Mode 0600 for the database and for the files that SQLite makes beside it."""
+    """Mode 0600 for the database and for the files that SQLite and we make beside it."""
     store.create(record())
 
     files = list(path.parent.iterdir())
-    assert len(files) == 3
+    assert len(files) == 4
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 

@@ -23,7 +23,17 @@ from .._repr import shown_half_built
 from ..errors import ConfigError, StoreUnavailable
 from .replaced import ReplacedHook, log_replaced
 from .schema import Schema, install, version_of
-from .sqlite_file import Files, checked_path, create_file, file_id, files_at, remove_logs_of, warn_of_exposure
+from .sqlite_file import (
+    Files,
+    checked_path,
+    create_file,
+    drop_stale_log,
+    file_id,
+    files_at,
+    mark_log,
+    unmark_log,
+    warn_of_exposure,
+)
 
 #: Seconds to wait for another writer before the file counts as unavailable.
 BUSY_TIMEOUT = 5.0
@@ -133,13 +143,19 @@ class Database:
         return held.connection
 
     def _looked_at(self, held: _Held) -> _Held:
-        """The same, or a new one if its file is no longer the one at the path.
+        """The same, or a new one if its files are no longer those at the path.
 
         If there is none, the old one stays open, but is not used: the file may come back.
         """
-        if file_id(self.path) == held.file:
+        found = files_at(self.path)
+        if found == held.files:
             held.looks_at = time.monotonic() + LOOK_EVERY
             return held
+        if found.database == held.files.database:
+            del self._local.held
+            _close(held.connection)  # which saves what is in the log that has no name, unless others have a new one
+            self.tell(f"The log beside {str(self.path)!r} was removed or replaced. What was in it may be lost.")
+            return self._opened()
         fresh = self._opened()
         with suppress(sqlite3.Error):  # if the file was moved away, all that was stored should be in it
             held.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
@@ -153,14 +169,14 @@ class Database:
             connection = _connect(self.path)
             try:
                 connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # opens the log as well
-                files = files_at(self.path)
+                files = mark_log(self.path)
                 if files.database != self._file:
                     raise StoreUnavailable(f"{str(self.path)!r} is just being replaced.")
             except BaseException:
                 connection.close()
                 raise
-            _open[connection] = self._mark, files
-        held = self._local.held = _Held(connection, files.database)
+            _open[connection] = self._mark, self.path
+        held = self._local.held = _Held(connection, files)
         if is_other:
             self._tell_replaced()
         return held
@@ -175,7 +191,6 @@ class Database:
             raise StoreUnavailable(f"{str(self.path)!r} is gone: put it back, or restart to begin with an empty one.")
         if found == self._file:
             return False
-        remove_logs_of([files for _, files in _open.copy().values() if files.database != found], self.path)
         with closing(_connect(self.path)) as connection:
             if version_of(connection, self._schemas[0].name) is None:
                 raise StoreUnavailable(
@@ -227,11 +242,11 @@ def has_schema(path: Path, name: str) -> bool:
 class _Held:
     """A thread's connection. It is one of its local values, which are dropped when it ends, and that closes it."""
 
-    __slots__ = ("_process", "connection", "file", "looks_at")
+    __slots__ = ("_process", "connection", "files", "looks_at")
 
-    def __init__(self, connection: sqlite3.Connection, file: tuple[int, int] | None) -> None:
+    def __init__(self, connection: sqlite3.Connection, files: Files) -> None:
         self.connection = connection
-        self.file = file
+        self.files = files
         self.looks_at = time.monotonic() + LOOK_EVERY
         self._process = os.getpid()
 
@@ -242,6 +257,7 @@ class _Held:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    drop_stale_log(path)
     # mode=rw: a file that somebody deleted is an outage, and not a reason to create one that everybody can read.
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
@@ -281,17 +297,19 @@ def _alone_at(path: Path) -> Iterator[None]:
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
 
-#: Every open connection, with the mark of its database and the files that it has open. They are kept here, outside
-#: anything that could become garbage, so that a connection is always closed before it is collected.
-_open: dict[sqlite3.Connection, tuple[object, Files]] = {}
+#: Every open connection, with the mark of its database and the path. They are kept here, outside anything that could
+#: become garbage, so that a connection is always closed before it is collected.
+_open: dict[sqlite3.Connection, tuple[object, Path]] = {}
 
 #: The connections that a forked child found open. They are kept for ever, because the child must not close them.
 _inherited: list[sqlite3.Connection] = []
 
 
 def _close(connection: sqlite3.Connection) -> None:
-    _open.pop(connection, None)
+    _, path = _open.pop(connection, (None, None))
     connection.close()
+    if path is not None:
+        unmark_log(path)
 
 
 def _before_fork() -> None:

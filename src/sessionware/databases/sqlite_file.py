@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -18,21 +18,26 @@ except ImportError:  # Windows, where a file that is open cannot be replaced
 
 _BESIDE = ("-wal", "-shm")
 
+#: Beside the database, too: which log belongs to which database, for other processes and for later.
+_MARK = "-sessionware"
+
+FileId = tuple[int, int]
+"""Device and inode."""
+
 
 class Files(NamedTuple):
     """Which files a database consists of: two that are equal are the same files."""
 
-    database: tuple[int, int] | None
-    beside: tuple[tuple[int, int] | None, ...]
-    """The log, and its index."""
+    database: FileId | None
+    log: FileId | None
 
 
 def files_at(path: Path) -> Files:
     """The files that are there now."""
-    return Files(file_id(path), tuple(file_id(Path(f"{path}{suffix}")) for suffix in _BESIDE))
+    return Files(file_id(path), file_id(_beside(path, "-wal")))
 
 
-def file_id(path: Path) -> tuple[int, int] | None:
+def file_id(path: Path) -> FileId | None:
     """Device and inode of the file, or None if there is none."""
     try:
         status = path.stat()
@@ -41,41 +46,87 @@ def file_id(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def remove_logs_of(former: Sequence[Files], path: Path) -> None:
-    """Remove a log that belongs to another database, which was at this path before.
+def drop_stale_log(path: Path) -> None:
+    """Remove a log that belongs to another database, which was at this path before. Call it before each opening.
 
-    SQLite finds a log by its name alone, and would copy what is in it into the database that is there now. `former` are
-    open: the number of a file that is not could be another one's by now. Others may do the same at this moment, and the
-    first of them makes a new log, so they take turns.
+    SQLite finds a log by its name alone, and would copy what is in it into the database that is there now. Only a log
+    that the mark names is removed, and only if the mark names another database: one that came together with its
+    database, as in a copy of the whole directory, is another file than the marked one.
     """
-    with _turn(path.parent):
-        for number, suffix in enumerate(_BESIDE):
-            beside = Path(f"{path}{suffix}")
-            found = file_id(beside)
-            if found is not None and any(files.beside[number] == found for files in former):
-                beside.unlink()
+    with _turn(path, is_made=False) as mark:
+        marked, found = _read(mark), files_at(path)
+        if marked is None or marked.database == found.database:
+            return
+        if found.log is not None and found.log == marked.log:
+            for suffix in _BESIDE:
+                _beside(path, suffix).unlink(missing_ok=True)
+        _write(mark, Files(found.database, None))
+
+
+def mark_log(path: Path) -> Files:
+    """Note which log the database has now that it is open. Returns the files."""
+    with _turn(path, is_made=True) as mark:
+        found = files_at(path)
+        if _read(mark) != found:
+            _write(mark, found)
+    return found
+
+
+def unmark_log(path: Path) -> None:
+    """Note, after a connection was closed, that the log is gone if it is: the next one may get its number."""
+    with suppress(OSError), _turn(path, is_made=False) as mark:
+        marked, found = _read(mark), files_at(path)
+        if marked is not None and marked.database == found.database and marked.log != found.log:
+            _write(mark, found._replace(log=None))
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    # SQLite puts its files beside the database itself, not beside a link to it.
+    return Path(os.path.realpath(path) + suffix)
 
 
 @contextmanager
-def _turn(directory: Path) -> Iterator[None]:
-    """Only one process at a time makes databases in a directory, or removes logs from it."""
-    if fcntl is None:
-        yield
-        return
-    file = os.open(directory, os.O_RDONLY)
+def _turn(path: Path, *, is_made: bool) -> Iterator[int | None]:
+    """The mark, open, while no other process has it. None if there is none, and it `is_made` not here."""
+    flags = os.O_RDWR | (os.O_CREAT if is_made else 0)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        file = os.open(_beside(path, _MARK), flags, 0o600)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
     finally:
         os.close(file)
 
 
+def _read(mark: int | None) -> Files | None:
+    """What the mark says; None if there is none, or if a process was killed while it wrote it."""
+    if mark is None:
+        return None
+    try:
+        device, inode, log_device, log_inode = map(int, os.pread(mark, 100, 0).split())
+    except ValueError:
+        return None
+    return Files((device, inode), (log_device, log_inode) if log_inode else None)
+
+
+def _write(mark: int | None, files: Files) -> None:
+    if mark is not None and files.database is not None:
+        text = " ".join(map(str, (*files.database, *(files.log or (0, 0)))))
+        os.ftruncate(mark, 0)
+        os.pwrite(mark, text.encode() + b"\n", 0)
+
+
 def warn_of_exposure(path: Path) -> None:
     """Log a warning if other users can get at the database, or could put another one in its place."""
-    for file in (path, *(Path(f"{path}{suffix}") for suffix in _BESIDE)):
+    for suffix in ("", *_BESIDE):
         with suppress(FileNotFoundError):
-            warn_of_others(file, mode=0o600)
-    warn_of_others(path.parent, mode=0o775, may_root_share=True)
+            warn_of_others(_beside(path, suffix), mode=0o600)
+    for folder in dict.fromkeys((path.parent, _beside(path, "").parent)):
+        warn_of_others(folder, mode=0o775, may_root_share=True)
 
 
 def checked_path(path: str | os.PathLike[str]) -> Path:
@@ -93,6 +144,8 @@ def checked_path(path: str | os.PathLike[str]) -> Path:
 
 
 def _problem_with(path: Path) -> str | None:
+    if path.is_symlink() and not path.exists():
+        return "is a link to a file that does not exist: give the path of the file itself"
     if path.is_dir():
         return "is a directory: give the path of a file in it"
     if not path.parent.is_dir():
@@ -111,11 +164,11 @@ def create_file(path: Path) -> None:
     is there without a database is what a lost one has left, and SQLite would take it for that of the new one.
     """
     try:
-        with _turn(path.parent):
+        with _turn(path, is_made=not path.exists()):
             if path.exists():
                 return
             for suffix in _BESIDE:
-                Path(f"{path}{suffix}").unlink(missing_ok=True)
+                _beside(path, suffix).unlink(missing_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         return
