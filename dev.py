@@ -37,6 +37,9 @@ MATRIX = ROOT / ".venv-matrix"
 BENCH = ROOT / ".venv-bench"
 COMPILED = ROOT / ".compiled"
 
+#: With a worker for each processor. A file's tests stay together, because they share browsers and servers.
+PYTEST = ["pytest", "-n", "auto", "--dist", "loadfile"]
+
 #: For pip: compile, and leave nothing of it among the source, where it would be imported in its place.
 COMPILING = {"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1", "HATCH_BUILD_CLEAN_HOOKS_AFTER": "1"}
 
@@ -84,7 +87,7 @@ def test(arguments: list[str]) -> int:
         "lint": ["ruff", "check", "."],
         "format": ["ruff", "format", "--check", "."],
         "types": ["mypy"],
-        "tests": ["pytest", *arguments],
+        "tests": [*PYTEST, *arguments],
     }
     failed = [name for name, command in steps.items() if run(python, "-m", *command) != 0]
     print(f"FAILED: {', '.join(failed)}" if failed else "All checks and tests passed.")
@@ -94,7 +97,7 @@ def test(arguments: list[str]) -> int:
 def compiled(arguments: list[str]) -> int:
     """Run the tests on the compiled library, but those that put something else in the place of its parts."""
     python = environment(VENV)
-    return run(python, "-m", "pytest", "-m", "not interpreted", *arguments, PYTHONPATH=str(compiled_library(python)))
+    return run(python, "-m", *PYTEST, "-m", "not interpreted", *arguments, PYTHONPATH=str(compiled_library(python)))
 
 
 def matrix(arguments: list[str]) -> int:
@@ -103,7 +106,7 @@ def matrix(arguments: list[str]) -> int:
     runs = {version: environment(MATRIX / version, python) for version, python in interpreters.items()}
     oldest = next(iter(interpreters))
     runs[f"{oldest}, oldest dependencies"] = environment(MATRIX / "oldest", interpreters[oldest], oldest=True)
-    results = {name: run(python, "-m", "pytest", *arguments) for name, python in runs.items()}
+    results = {name: run(python, "-m", *PYTEST, *arguments) for name, python in runs.items()}
     for name, status in results.items():
         print(f"{'passed' if status == 0 else 'FAILED'}  Python {name}")
     return 1 if any(results.values()) else 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
+from ._bodies import NO_FILES, WHOLE, is_file, watched_files
 from ._checks import check_environ_key
 from ._core.lifetime import system_clock
 from ._core.records import MAX_BYTES
@@ -21,11 +22,6 @@ from .manager import SessionManager, remote_address
 from .session import ENVIRON_KEY, Session, is_under_way
 from .stores.base import Store
 from .timeouts import Timeouts
-
-_NO_FILES: list[object] = []
-
-#: Bodies that are complete, so that no code of the application runs while the server iterates over them.
-_WHOLE = frozenset({list, tuple})
 
 
 class SessionMiddleware:
@@ -125,7 +121,7 @@ class SessionMiddleware:
         environ[self._environ_key] = Session(transaction)
         response = Response(transaction, start_response)
         wrapper = environ.get("wsgi.file_wrapper")
-        files = _NO_FILES if wrapper is None or isinstance(wrapper, type) else _watched_files(environ, wrapper)
+        files = NO_FILES if wrapper is None or isinstance(wrapper, type) else watched_files(environ, wrapper)
         try:
             body = self._app(environ, response.start)
         except BaseException as error:
@@ -133,7 +129,7 @@ class SessionMiddleware:
                 response.shut()
                 raise
             body = ()
-        return response.deliver(body, as_it_is=type(body) in _WHOLE or _is_file(body, wrapper, files))
+        return response.deliver(body, as_it_is=type(body) in WHOLE or is_file(body, wrapper, files))
 
 
 def paste_filter(app: WSGIApplication, global_conf: Mapping[str, str], **settings: str) -> SessionMiddleware:
@@ -145,24 +141,3 @@ def paste_filter(app: WSGIApplication, global_conf: Mapping[str, str], **setting
     given = Hidden(settings)
     del global_conf, settings
     return SessionMiddleware(app, **arguments_from_ini(given.value))
-
-
-def _watched_files(environ: Environ, wrapper: Callable[..., object]) -> list[object]:
-    """Watch the server's `wsgi.file_wrapper`, and return a list of what it makes from now on.
-
-    Such bodies must reach the server as they are. If the wrapper is a class, its type shows afterwards (`_is_file`); if
-    it is a function, this is the only way to know.
-    """
-    made: list[object] = []
-
-    def watched(*args: Any) -> Any:
-        made.append(wrapper(*args))
-        return made[-1]
-
-    environ["wsgi.file_wrapper"] = watched
-    return made
-
-
-def _is_file(body: object, wrapper: object, made: list[object]) -> bool:
-    """Whether the server's own `wsgi.file_wrapper` made this body."""
-    return (isinstance(wrapper, type) and isinstance(body, wrapper)) or any(body is each for each in made)

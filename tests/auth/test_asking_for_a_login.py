@@ -70,6 +70,32 @@ def at_the_first_chunk(ask: Act) -> App:
     return app
 
 
+def asking(ask: Act, environ: Environ) -> Callable[[bytes], bytes]:
+    def chunk(text: bytes) -> bytes:
+        ask(environ)
+        return text
+
+    return chunk
+
+
+def in_an_iterator(ask: Act) -> App:
+    """As `map` is one, and what frameworks wrap around a stream."""
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", SECRET_HEADERS)
+        return map(asking(ask, environ), [b"secret"])
+
+    return app
+
+
+def in_a_body_to_close(ask: Act) -> App:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", SECRET_HEADERS)
+        return Closable(map(asking(ask, environ), [b"secret"]))
+
+    return app
+
+
 def as_500(ask: Act) -> App:
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -180,6 +206,8 @@ WAYS = [
     at_once,
     after_starting,
     at_the_first_chunk,
+    in_an_iterator,
+    in_a_body_to_close,
     as_500,
     as_500_with_a_body_to_close,
     as_500_without_a_body,
@@ -231,7 +259,7 @@ def test_every_way_to_ask_leads_to_the_login(way: Callable[[Act], App], method: 
     assert response.headers.get("Location") == (None if method == "POST" else "/login?next=/private/x%3Fy%3D1")
     assert (b"secret" in response.body, "X-Secret" in response.headers) == (False, False)
     assert (response.body == b"") == (method != "POST")
-    assert Closable.closed == (way is as_500_with_a_body_to_close)
+    assert Closable.closed == (way in (as_500_with_a_body_to_close, in_a_body_to_close))
 
 
 @each_way

@@ -64,6 +64,7 @@ LAYERS = """
     databases.permissions  databases.replaced
     keyring  cookie  timeouts  usernames  _seals
     events
+    _bodies
     errors  _types  _version  _storable  _repr  _hidden
     _core  auth.pages  auth.users  databases  testing.interleaving
 """

@@ -173,7 +173,7 @@ def compiles(workshop: Workshop) -> bool:
     """Whether the compiled tests have to compile first. They run without what only the source allows."""
     workshop.commands.clear()
     assert dev.main(["compiled", "-x"]) == 0
-    assert workshop.calls[-1] == ["pytest", "-m", "not interpreted", "-x"]
+    assert workshop.calls[-1] == [*dev.PYTEST, "-m", "not interpreted", "-x"]
     return any("--target" in command for command in workshop.commands)
 
 
@@ -223,7 +223,7 @@ def test_every_check_runs_and_one_failure_fails_all(workshop: Workshop, bad: str
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy"],
-        ["pytest", "-k", "cookie"],
+        [*dev.PYTEST, "-k", "cookie"],
     ]
 
 
@@ -234,7 +234,7 @@ def test_the_matrix_ends_with_the_oldest_dependencies_and_fails_if_one_run_does(
     monkeypatch.setattr(dev, "find_interpreters", lambda: dict.fromkeys(["3.97", "3.98"], Path(sys.executable)))
 
     assert dev.main(["matrix", "-x"]) == 0
-    assert workshop.calls == [["pytest", "-x"]] * 3
+    assert workshop.calls == [[*dev.PYTEST, "-x"]] * 3
     assert workshop.commands[-1][-2:] == ["msgpack==1.0", "webob==1.8"]
 
     workshop.fails_at = "-x"

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from sessionware import Event, FileStore, Record, SessionManager, SQLiteStore, StoreUnavailable
+from sessionware import ConfigError, Event, FileStore, Record, SessionManager, SQLiteStore, StoreUnavailable
 from sessionware.auth import SQLiteUsers
 from sessionware.databases import sqlite as database_module
 from sessionware.databases import sqlite_file
@@ -489,3 +489,100 @@ def test_an_outage_of_one_file_is_none_of_another(tmp_path: Path, monkeypatch: p
             one.load(record().id, NOW)
 
     assert one.load(record().id, NOW) is None
+
+
+# The log beside a database -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Place:
+    """Behind a link, as deployments have it."""
+    place = Place("sqlite", tmp_path)
+    (tmp_path / "real").mkdir()
+    SQLiteStore(tmp_path / "real" / "sessions.db").close()
+    place.path.symlink_to(tmp_path / "real" / "sessions.db")
+    return place
+
+
+def is_sound(path: Path) -> bool:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.mark.parametrize("has_connection", [True, False])
+def test_log_of_a_database_behind_a_link_is_not_applied_to_another(database: Place, has_connection: bool) -> None:
+    """SQLite keeps it beside the file itself. Another process had it open, and this one has it open or not."""
+    store, server = SQLiteStore(database.path), Server(database)
+    for number in range(200):
+        assert server.ask("create", number) == "True"
+    database.back_up()
+    for number in range(200, 400):
+        assert server.ask("create", number) == "True"
+    if has_connection:
+        assert len(store.scan()) == 400
+
+    database.copy.rename(database.path.resolve())
+    eventually(lambda: len(store.scan()) == 200)
+    assert store.create(record(1000))
+    eventually(lambda: server.ask("load", 1000) == "True", server)
+    store.close()
+    server.close()
+
+    assert is_sound(database.path)
+    assert len(SQLiteStore(database.path).scan()) == 201
+
+
+def test_database_that_was_moved_away_and_back_has_one_log(database: Place) -> None:
+    """One process has looked in between, and the other one has not."""
+    path, elsewhere = database.path.resolve(), database.path.with_name("elsewhere.db")
+    idle, busy = Server(database), Server(database)
+    assert [idle.ask("create", 1), busy.ask("create", 2)] == ["True", "True"]
+    database.back_up()
+    path.rename(elsewhere)
+    database.copy.rename(path)
+    eventually(lambda: busy.ask("told") == "['store.replaced']", busy)
+    path.rename(database.copy)
+    elsewhere.rename(path)
+    eventually(lambda: busy.ask("told").count("store.replaced") == 2, busy)
+    eventually(lambda: idle.ask("create", 3) == busy.ask("load", 3) == "True", busy)
+
+    assert busy.ask("create", 4) == idle.ask("load", 4) == "True"
+    idle.close()
+    busy.close()
+    assert is_sound(path)
+    assert {1, 2, 4} <= {int.from_bytes(each.id, "big") for each in SQLiteStore(path).scan()}
+
+
+def test_log_that_came_with_its_database_stays(database: Place, tmp_path: Path) -> None:
+    """A copy of the whole directory, mark and all, of a database that was not closed."""
+    server = Server(database)
+    for number in range(100):
+        assert server.ask("create", number) == "True"
+    shutil.copytree(tmp_path / "real", tmp_path / "moved")
+    server.close()
+    assert (tmp_path / "moved" / "sessions.db-wal").stat().st_size > 0
+
+    assert len(SQLiteStore(tmp_path / "moved" / "sessions.db").scan()) == 100
+
+
+@pytest.mark.usefixtures("look_at_once")
+def test_log_that_somebody_removed_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever still has it open saves what is in it, and goes on with the one that all others use."""
+    path = tmp_path / "sessions.db"
+    store = SQLiteStore(path)
+    store.create(record(1))
+    (tmp_path / "sessions.db-wal").unlink()
+    (tmp_path / "sessions.db-shm").unlink()
+
+    assert store.scan() == [record(1)]
+    assert store.create(record(2))
+    assert SQLiteStore(path).scan() == [record(1), record(2)]
+    assert [line for line in caplog.messages if "was removed or replaced" in line]
+
+
+def test_link_to_nothing_is_refused(tmp_path: Path) -> None:
+    """When the store is made, and not by each request."""
+    (tmp_path / "link.db").symlink_to(tmp_path / "nothing.db")
+
+    with pytest.raises(ConfigError, match="a link to a file that does not exist"):
+        SQLiteStore(tmp_path / "link.db")

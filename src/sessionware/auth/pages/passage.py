@@ -8,9 +8,10 @@ it is.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from ..._bodies import NO_FILES, WHOLE, is_file, watched_files
 from ..._types import Environ, Headers, StartResponse, WSGIApplication
 from ...errors import NotLoggedIn
 
@@ -51,11 +52,14 @@ class Passage:
 
     def serve(self, app: WSGIApplication, environ: Environ) -> Iterable[bytes]:
         """The body to return to the server."""
+        wrapper = environ.get("wsgi.file_wrapper")
+        files = NO_FILES if wrapper is None or isinstance(wrapper, type) else watched_files(environ, wrapper)
         try:
             body = app(environ, self._start)
         except NotLoggedIn as error:
             return [self.replace_for(error)]
-        if self._is_started and self._held is None and self.replacement is None and not isinstance(body, Generator):
+        is_whole = type(body) in WHOLE or is_file(body, wrapper, files)
+        if self._is_started and self._held is None and self.replacement is None and is_whole:
             self._is_out = True
             return body
         return _Body(self, body)
