@@ -132,7 +132,7 @@ def auth_page(visitor, page: Page):
         page.title,
         f"""<section class="card narrow">
 <h1>{escape(page.title)}</h1>
-{notice}{_error(page.error)}{_form(page)}
+{notice}{_error("" if any(field.error for field in page.fields) else page.error)}{_form(page)}
 {"".join(map(_elsewhere, page.links))}</section>""",
         way_in="",
         is_error=bool(page.error),
@@ -230,14 +230,19 @@ def _field(field):
     focus = " autofocus" if field.has_focus else ""
     kind = 'type="password"' if field.kind == "password" else f'value="{escape(field.value)}" autocapitalize="none"'
     return f"""<label for="{field.name}">{escape(field.label)}</label>
-{hint}<input id="{field.name}" name="{field.name}" {kind} autocomplete="{field.autocomplete}"
+{hint}{_field_error(field)}<input id="{field.name}" name="{field.name}" {kind} autocomplete="{field.autocomplete}"
  spellcheck="false" required{focus}{_state(field)}>
 """
 
 
+def _field_error(field):
+    return f'<p class="error" id="{field.name}-error" role="alert">{escape(field.error)}</p>\n' if field.error else ""
+
+
 def _state(field):
     """What tells a screen reader which texts belong to the field, and that it is wrong."""
-    texts = [f"{field.name}-hint" if field.hint else "", "error" if field.is_invalid else ""]
+    error = f"{field.name}-error" if field.error else "error"
+    texts = [f"{field.name}-hint" if field.hint else "", error if field.is_invalid else ""]
     described = " ".join(filter(None, texts))
     invalid = ' aria-invalid="true"' if field.is_invalid else ""
     return invalid + (f' aria-describedby="{described}"' if described else "")

@@ -211,7 +211,7 @@ def present(site: Site, keys: Keys, request: Environ | CookieValue, ticket: Tick
         "session.token_replayed",
         session_id=ticket.id.hex(),
         user_id=envelope.user_id,
-        detail=f"a login or renewal replaced this cookie {now - envelope.rotated_at} seconds ago: its browser missed "
+        detail=f"a login or renewal replaced this cookie {max(now - envelope.rotated_at, 0)} s ago: its browser missed "
         "the new one, or somebody has copied the old one",
     )
     return NEW, ticket, None, None, None

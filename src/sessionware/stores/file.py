@@ -58,6 +58,12 @@ def _medium(method: _Function) -> _Function:
     return guarded  # type: ignore[return-value]
 
 
+def _release(file: int) -> None:
+    """Unlock and close. Closing alone would leave the lock with a child that was forked meanwhile."""
+    fcntl.flock(file, fcntl.LOCK_UN)
+    os.close(file)
+
+
 @shown_half_built
 class FileStore(Store):
     """A store in the directory at `path`. It is created (mode 0700) if it does not exist; its parent must exist.
@@ -141,7 +147,7 @@ class FileStore(Store):
             if old.owner is not None and old.owner != record.owner:
                 self._remove_from_owner(old.owner, record.id)  # while nobody else can give the record back
         finally:
-            os.close(file)
+            _release(file)
         return True
 
     @_medium
@@ -255,7 +261,7 @@ class FileStore(Store):
             yield file
         finally:
             if file is not None:
-                os.close(file)
+                _release(file)
 
     def _open_locked(self, id: bytes, patience: float | None = None) -> int | None:
         """The same, but the caller must close it.
