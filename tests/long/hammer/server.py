@@ -105,7 +105,7 @@ def url_of(store: str, path: Path) -> str:
 def _children(pid: int) -> list[int]:
     """The processes that this one has started, as `ps` knows them everywhere, or as Linux tells without it."""
     with suppress(FileNotFoundError):
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().splitlines()]
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     pairs = [line.split() for line in listed.splitlines()]
     return [int(child) for child, parent in pairs if int(parent) == pid]
