@@ -107,9 +107,9 @@ class Changes:
         self._let_go(key)
         self._objects[key] = value
 
-    def delete(self, key: str) -> None:
-        """Remove the key. Raises `KeyError`."""
-        if key not in self._now:
+    def delete(self, key: object) -> None:
+        """Remove the key. Raises `KeyError`, also for what cannot be a key."""
+        if not isinstance(key, str) or key not in self._now:
             raise KeyError(key)
         self._remove(key)
         self._let_go(key)
