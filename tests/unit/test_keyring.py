@@ -115,7 +115,7 @@ GENERATORS = {
     "token_bytes": lambda number: secrets.token_bytes(32),
     "uuid4().hex": lambda number: uuid.uuid4().hex,
     "uuid4": lambda number: str(uuid.uuid4()),
-    "digits": lambda number: str(secrets.randbelow(10**40)).zfill(40),
+    "digits": lambda number: str(secrets.randbelow(10**60)).zfill(60),
     "django": lambda number: "django-insecure-" + secrets.token_urlsafe(36),
     "a passphrase": passphrase,
 }
