@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from sessionware import Busy, UsernameRejected
 from sessionware.auth import AuthPages
@@ -175,6 +175,8 @@ def test_everybody_can_use_every_page(visit: Visit, state: Callable[[Visit], Non
     """axe-core finds nothing, nothing has to be scrolled sideways, and the focus is where something went wrong."""
     state(visit)
     page = visit.page
+    if focus is not None:
+        expect(page.locator(f"#{focus}")).to_be_focused()  # which browsers do a moment after the page is there
     focused = page.evaluate("document.activeElement.id")
     found = []
     for scheme, width in SCREENS:
