@@ -67,8 +67,7 @@ def mark_log(path: Path) -> Files:
     """Note which log the database has now that it is open. Returns the files."""
     with _turn(path, is_made=True) as mark:
         found = files_at(path)
-        if _read(mark) != found:
-            _write(mark, found)
+        _write(mark, found)
     return found
 
 
