@@ -14,6 +14,9 @@ StartResponse = Callable[..., Callable[[bytes], object]]
 WSGIApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 """Any WSGI application."""
 
+#: RFC 9110 §9.2.1: these do not ask for any change, so a link, an image or another site may send them.
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
 Headers = list[tuple[str, str]]
 """A response's headers, as `start_response` takes them."""
 

@@ -9,12 +9,12 @@ from enum import Enum, auto
 from hmac import compare_digest
 
 from .._seals import Keys
-from .._types import Environ
+from .._types import SAFE_METHODS, Environ
 from ..events import EventName, Events
 from .envelope import SIBLINGS, Envelope, Stored, holds_hash
 from .environ import is_passive, where_from
 from .lifetime import Limits, end_of, is_cut, is_recent, system_clock
-from .origins import SAFE_METHODS, Origins
+from .origins import Origins
 from .records import Records
 from .setup_warnings import SetupWarnings
 from .tickets import SEALED_CHARACTERS, CookieConflict, CookieValue, Ticket, Tickets, token_hash

@@ -11,12 +11,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from .._types import Environ
+from .._types import SAFE_METHODS, Environ
 from ..errors import ConfigError
 from .environ import is_https
-
-#: RFC 9110 §9.2.1: these do not ask for any change, so a link from another site may send them.
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

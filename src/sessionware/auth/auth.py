@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from .._checks import check_environ_key, implements, shown
 from .._hidden import Hidden, HiddenText
-from .._types import Environ, Request
+from .._types import SAFE_METHODS, Environ, Request
 from ..errors import (
     ConfigError,
     CrossOriginRefused,
@@ -30,9 +30,6 @@ from .verify import Verifier, VerifyLegacy
 from .where import Where, had_outage, method_on_entry, where_of, why_foreign
 
 _numbers = itertools.count(1)
-
-#: RFC 9110 §9.2.1: these do not ask for any change, so a link, an image or another site may send them.
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class Auth:
@@ -341,7 +338,7 @@ class Auth:
         environ, session = self._environ_and_session(request, what)
         # Both what the browser sent and what a method override made of it: origins are asked of the former.
         methods = (method_on_entry(session), environ.get("REQUEST_METHOD"))
-        if safe := [method for method in methods if method in _SAFE_METHODS]:
+        if safe := [method for method in methods if method in SAFE_METHODS]:
             where_of(request, self._environ_key).emit("csrf.blocked", detail=f"{what} needs a POST, not {safe[0]}")
             raise CrossOriginRefused(
                 "This has to be sent by POST, from a form. A link could have been followed from any other website.",
