@@ -8,6 +8,7 @@
     python3 dev.py fuzz [COUNT [SEED]]    damaged cookies, rows and forms, a million of them
     python3 dev.py hammer [OPTIONS]       real servers under load, whose processes are killed all the time
     python3 dev.py crash [OPTIONS]        stores whose process is killed at every file-system call
+    python3 dev.py peers [NAME ...]       the frameworks' own tests, run on the adapters
     python3 dev.py bench [OPTIONS]        measure, side by side with other libraries; --quick takes two minutes
     python3 dev.py docs                   bring what the pages show up to date: example files, tables
 
@@ -35,6 +36,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 MATRIX = ROOT / ".venv-matrix"
 BENCH = ROOT / ".venv-bench"
+PEERS = ROOT / ".venv-peers"
 COMPILED = ROOT / ".compiled"
 
 #: With a worker for each processor. A file's tests stay together, because they share browsers and servers.
@@ -64,6 +66,7 @@ def main(arguments: list[str]) -> int:
         "fuzz": fuzz,
         "hammer": hammer,
         "crash": crash,
+        "peers": peers,
         "bench": bench,
         "docs": docs,
     }
@@ -125,6 +128,12 @@ def hammer(arguments: list[str]) -> int:
 def crash(arguments: list[str]) -> int:
     """The long version of tests/long/test_crash.py."""
     return run(environment(VENV), "-m", "tests.long.crash", *arguments)
+
+
+def peers(arguments: list[str]) -> int:
+    """Run the frameworks' own tests, from their released sources, on the adapters."""
+    python = environment(PEERS, peers=ROOT / "tests" / "peers" / "requirements.txt")
+    return run(python, "-m", "tests.peers", *arguments)
 
 
 def bench(arguments: list[str]) -> int:

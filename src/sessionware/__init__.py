@@ -12,6 +12,7 @@ three do not export is private.
 from __future__ import annotations
 
 from ._core.changes import REMOVED
+from ._request import get_session
 from ._version import __version__
 from .cookie import Cookie
 from .errors import (
@@ -38,7 +39,7 @@ from .keyring import Keyring
 from .manager import Account, SessionManager
 from .middleware import SessionMiddleware
 from .opened import Opened
-from .session import EndReason, Session, get_session
+from .session import EndReason, Session
 from .session_info import SessionInfo
 from .stores import open_store
 from .stores.base import Record, Store

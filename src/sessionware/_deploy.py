@@ -29,22 +29,24 @@ _HOW_TO_MAKE_ONE = (
 
 
 def arguments_from_environment(variables: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Arguments for `SessionMiddleware` from variables such as `SESSIONWARE_STORE`. Raises `ConfigError`."""
+    """Arguments for `SessionManager` from variables such as `SESSIONWARE_STORE`. Raises `ConfigError`."""
     given = Hidden(os.environ if variables is None else variables)
     del variables
-    ours = [name for name in given.value if name.startswith(_PREFIX) and not name.startswith(_NOT_OURS)]
-    known = {_PREFIX + name.upper(): name for name in _KNOWN}
-    _check_names(ours, known)
-    settings = Settings({known[name]: given.value[name] for name in ours})
-    return _arguments(settings, lambda name: _PREFIX + name.upper())
+    ours = Settings({name: text for name, text in given.value.items() if not name.startswith(_NOT_OURS)})
+    return _from_text(ours, lambda name: _PREFIX + name.upper(), _PREFIX)
 
 
-def arguments_from_ini(settings: Mapping[str, str]) -> dict[str, Any]:
-    """Arguments for `SessionMiddleware` from the settings of an ini file's section. Raises `ConfigError`."""
-    given = Settings(settings)
+def arguments_from_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Arguments for `SessionManager` from the settings of an ini file that have this prefix. Raises `ConfigError`."""
+    given = Hidden(settings)
     del settings
-    _check_names(given, _KNOWN)
-    return _arguments(given, lambda name: name)
+    return _from_text(given.value, lambda name: prefix + name, prefix)
+
+
+def _from_text(given: Mapping[str, Any], spelt: Callable[[str], str], prefix: str) -> dict[str, Any]:
+    ours, known = [name for name in given if name.startswith(prefix)], {spelt(name): name for name in _KNOWN}
+    _check_names(ours, known)
+    return _arguments(Settings({known[name]: str(given[name]) for name in ours}), spelt)
 
 
 class Settings(dict[str, str]):

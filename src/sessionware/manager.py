@@ -15,7 +15,9 @@ from ._core.records import CHANCE, MAX_BYTES, Chance, Records, prune_all
 from ._core.setup_warnings import SetupWarnings
 from ._core.tickets import CookieValue, Tickets, names_of, wire_name
 from ._core.transaction import Transaction
+from ._deploy import arguments_from_settings
 from ._hidden import Hidden
+from ._request import ENVIRON_KEY, is_under_way
 from ._seals import derive_keys, digests
 from ._storable import checked_id
 from ._types import Environ, WSGIApplication
@@ -23,7 +25,7 @@ from .cookie import Cookie
 from .events import Event, EventName, Events
 from .keyring import Keyring
 from .opened import Opened
-from .session import ENVIRON_KEY, EndReason, Session, is_under_way
+from .session import EndReason, Session
 from .session_info import SessionInfo, exported, info_of
 from .stores.base import Store
 from .stores.memory import MemoryStore
@@ -125,6 +127,18 @@ class SessionManager:
             passive=passive,
             manager=self,
         )
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], *, prefix: str = "") -> SessionManager:
+        """Make one from settings as text, such as those of an ini file.
+
+        The names are those of `SessionMiddleware.from_environ` in lower case: `secret_file`, `store`, `timeout_idle`, …
+        With a `prefix` such as `"sessionware."`, what does not begin with it is ignored. Any other name is a
+        `ConfigError`, so that a misspelt one does not go unnoticed.
+        """
+        given = Hidden(settings)
+        del settings
+        return cls(**arguments_from_settings(given.value, prefix))
 
     @property
     def timeouts(self) -> Timeouts:

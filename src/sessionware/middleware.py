@@ -11,15 +11,16 @@ from ._core.lifetime import system_clock
 from ._core.records import MAX_BYTES
 from ._core.response import Response
 from ._core.transaction import Transaction
-from ._deploy import arguments_from_environment, arguments_from_ini
+from ._deploy import arguments_from_environment, arguments_from_settings
 from ._hidden import Hidden
+from ._request import ENVIRON_KEY, is_under_way
 from ._types import Environ, StartResponse, WSGIApplication
 from .cookie import Cookie
 from .errors import ConfigError
 from .events import Event
 from .keyring import Keyring
 from .manager import SessionManager, remote_address
-from .session import ENVIRON_KEY, Session, is_under_way
+from .session import Session
 from .stores.base import Store
 from .timeouts import Timeouts
 
@@ -140,4 +141,4 @@ def paste_filter(app: WSGIApplication, global_conf: Mapping[str, str], **setting
     """
     given = Hidden(settings)
     del global_conf, settings
-    return SessionMiddleware(app, **arguments_from_ini(given.value))
+    return SessionMiddleware(app, **arguments_from_settings(given.value))

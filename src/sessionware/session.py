@@ -16,25 +16,18 @@ from ._core.header import Remember
 from ._core.lifetime import bounds, end_of, own_limits
 from ._core.login import Login
 from ._core.lookup import FOREIGN
-from ._core.transaction import CLOSED, Transaction
+from ._core.transaction import Transaction
 from ._dict_like import DictLike
 from ._habits import no_attribute
 from ._repr import shown_half_built
 from ._storable import checked_id, checked_text, checked_version
-from ._types import Environ, Request
-from .errors import ConfigError
 from .timeouts import Timeouts, _whole_seconds
 
 if TYPE_CHECKING:
     from .manager import SessionManager  # it makes sessions, so it cannot be imported here
 
-ENVIRON_KEY = "sessionware.session"
-
 EndReason = Literal["elsewhere", "limit", "password", "disabled", "admin"]
 """Why somebody ended a session from outside its browser."""
-
-#: Where request objects keep their environ: WebOb and most others, Falcon, CherryPy, Django.
-_ENVIRON_ATTRIBUTES = ("environ", "env", "wsgi_environ", "META")
 
 
 @shown_half_built
@@ -369,31 +362,3 @@ class Session(DictLike):
     def _who(self) -> Login | Envelope | None:
         """A login that is not saved yet, else what is stored."""
         return self._loaded().header.login or self._envelope()
-
-
-def get_session(request: Request, environ_key: str = ENVIRON_KEY) -> Session:
-    """The session of a request, which may be an environ or any request object that carries one.
-
-    Raises `ConfigError` if there is none because the application is not wrapped in `SessionMiddleware`.
-    """
-    session = request.get(environ_key) if isinstance(request, dict) else None
-    return session if isinstance(session, Session) else cast("Session", get_environ(request, environ_key)[environ_key])
-
-
-def is_under_way(value: object) -> bool:
-    """Whether this is the session of a request that the application is working on.
-
-    A layer outside may serve an environ again, even before it closes the body of the first response, if it ever does.
-    """
-    return isinstance(value, Session) and not (value._transaction.is_paused or value._transaction.phase is CLOSED)
-
-
-def get_environ(request: Request, environ_key: str = ENVIRON_KEY) -> Environ:
-    """The WSGI environ of a request that has a session. Raises `ConfigError` like `get_session`."""
-    for candidate in (request, *(getattr(request, name, None) for name in _ENVIRON_ATTRIBUTES)):
-        if isinstance(candidate, dict) and isinstance(candidate.get(environ_key), Session):
-            return candidate
-    raise ConfigError(
-        f"There is no session under {environ_key!r} in this request. Wrap the application where it is created, around "
-        "everything that uses sessions: app = SessionMiddleware(app, secret=…, store=…)"
-    )

@@ -19,6 +19,7 @@ from webtest import TestApp
 
 from sessionware import (
     Cookie,
+    CrossOriginRefused,
     Event,
     MemoryStore,
     Opened,
@@ -29,6 +30,7 @@ from sessionware import (
     StoreUnavailable,
     get_session,
 )
+from sessionware.auth import Argon2Hasher, Auth, MemoryUsers
 from sessionware.testing import FaultyStore
 from tests.support.fixed import SECRET, Clock
 
@@ -448,6 +450,7 @@ def test_toy_adapters_need_nothing_private() -> None:
 
     assert {name for name in modules if name and name.startswith("sessionware")} == {
         "sessionware",
+        "sessionware.auth",
         "sessionware.testing",
     }
     assert not {name for name in attributes if name.startswith("_")}
@@ -457,3 +460,76 @@ def test_toy_adapters_need_nothing_private() -> None:
 def test_toy_adapters_are_short(framework: type) -> None:
     """Whoever writes an adapter for a framework of their own can read one first."""
     assert len(inspect.getsource(framework).splitlines()) < 60
+
+
+def test_max_age_is_what_the_cookie_is_sent_with(manager: SessionManager, clock: Clock) -> None:
+    """None for one that goes when the browser is closed, and for a response that sends none."""
+    opened = manager.open()
+    opened.session["n"] = 1
+    opened.session.commit()
+    until_closed = opened.max_age
+    opened.session.remember(3600)
+    opened.session.renew_token()
+    opened.finish()
+    later = manager.open(cookie=opened.cookie)
+    assert later.session["n"] == 1
+
+    assert (until_closed, opened.max_age, later.max_age) == (None, 3600, None)
+
+
+def test_discarded_says_why_changes_were_dropped(manager: SessionManager) -> None:
+    """A framework may have to tell its application, as Django does with an error of its own."""
+    framework = CookieFramework(manager)
+    framework.request(lambda session: session.login("ada"))
+    slow = manager.open(cookie=framework.cookie)
+    slow.session["n"] = 1
+    before = slow.discarded
+    framework.request(lambda session: session.invalidate())
+    slow.finish()
+
+    assert (before, slow.discarded) == (None, "the session was ended meanwhile")
+
+
+# A framework whose session object carries ours ---------------------------------------------------------------------
+
+
+class SessionOfFramework(NamedTuple):
+    """Django's engine makes its session from a cookie's value, so ours cannot be in an environ."""
+
+    sessionware: Session
+
+
+class RequestOfFramework(NamedTuple):
+    META: dict[str, Any]
+    session: SessionOfFramework
+
+
+@pytest.fixture
+def carrying(manager: SessionManager) -> RequestOfFramework:
+    environ = {"REQUEST_METHOD": "POST", "REMOTE_ADDR": "192.0.2.7"}
+    return RequestOfFramework(environ, SessionOfFramework(manager.open(cookie=None).session))
+
+
+def test_session_is_found_on_the_frameworks_own(carrying: RequestOfFramework) -> None:
+    """As `.sessionware`, where there is none in the environ."""
+    assert get_session(carrying) is carrying.session.sessionware
+
+
+def test_auth_works_on_the_frameworks_session(carrying: RequestOfFramework, events: list[Event]) -> None:
+    """Registering, logging out and asking who it is; events name the address that the environ has."""
+    auth = Auth(MemoryUsers(), hasher=Argon2Hasher(time_cost=1, memory_cost=8))
+    ada = auth.register(carrying, "Ada", "correct horse battery staple")
+
+    assert auth.user(carrying) == ada
+    assert [event.client_address for event in events if event.name == "login.succeeded"] == ["192.0.2.7"]
+    auth.logout(carrying)
+    assert auth.user(carrying) is None
+
+
+def test_auth_refuses_a_get_of_such_a_framework(carrying: RequestOfFramework) -> None:
+    """The method is in the environ."""
+    auth = Auth(MemoryUsers(), hasher=Argon2Hasher(time_cost=1, memory_cost=8))
+    carrying.META["REQUEST_METHOD"] = "GET"
+
+    with pytest.raises(CrossOriginRefused):
+        auth.login(carrying, "Ada", "correct horse battery staple")

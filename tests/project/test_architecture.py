@@ -40,9 +40,8 @@ LAYERS = """
     auth.passwords  auth.users.base
     auth._hashing_threads
     middleware
-    _deploy
     manager
-    _checks  opened  session_info
+    _checks  opened  session_info  _request  _deploy
     session
     _dict_like  _flash  _habits
     _core.response
@@ -66,7 +65,7 @@ LAYERS = """
     events
     _bodies
     errors  _types  _version  _storable  _repr  _hidden
-    _core  auth.pages  auth.users  databases  testing.interleaving
+    _core  auth.pages  auth.users  contrib  databases  testing.interleaving
 """
 
 #: The imports that point upwards all the same, and why each must.
@@ -118,6 +117,7 @@ MAX_FILE_LINES = 400
 #: How long some may get, and why.
 LONGER_FILES = {
     "_core.commit": (420, "the rules of commit, read as one"),
+    "_core.transaction": (420, "what one request has, did and wants, and what each of it means"),
     "testing.scenarios": (1050, "data: a list of scenarios"),
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
-from sessionware import ConfigError, SessionMiddleware, Timeouts, get_session, open_store
+from sessionware import ConfigError, SessionManager, SessionMiddleware, Timeouts, get_session, open_store
 from sessionware._core.lifetime import limits_of
 from tests.support.fixed import SECRET
 
@@ -241,3 +241,29 @@ def test_paste_deploy_says_what_it_does_not_know() -> None:
     """By the name in the ini file."""
     with pytest.raises(ConfigError, match=r"^cookie_nmae: there is no such setting\. The settings are secret, "):
         paste(secret=SECRET, cookie_nmae="shop")
+
+
+def test_manager_is_made_from_the_settings_of_a_framework(tmp_path: Path) -> None:
+    """Those with the prefix count, and the framework's own are left alone."""
+    settings = {
+        "debug": True,
+        "shop.secret": SECRET,
+        "shop.store": f"sqlite:///{tmp_path}/sessions.db",
+        "shop.timeout_idle": 60,
+    }
+
+    manager = SessionManager.from_settings(settings, prefix="shop.")
+
+    assert manager.timeouts.idle == 60
+    assert manager.login_cookie("ada")[0] == "sid"
+    assert (tmp_path / "sessions.db").exists()
+
+
+def test_setting_with_a_prefix_is_named_as_it_was_written() -> None:
+    """A misspelt one, and one with a value that is wrong."""
+    with pytest.raises(
+        ConfigError, match=r"^shop\.cookie_nmae: there is no such setting\. The settings are shop\.secret, "
+    ):
+        SessionManager.from_settings({"shop.secret": SECRET, "shop.cookie_nmae": "shop"}, prefix="shop.")
+    with pytest.raises(ConfigError, match=r"^shop\.timeout_idle"):
+        SessionManager.from_settings({"shop.secret": SECRET, "shop.timeout_idle": "soon"}, prefix="shop.")

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from .._checks import check_environ_key, implements, shown
 from .._hidden import Hidden, HiddenText
+from .._request import ENVIRON_KEY, environ_and_session, get_session
 from .._types import SAFE_METHODS, Environ, Request
 from ..errors import (
     ConfigError,
@@ -18,7 +19,7 @@ from ..errors import (
     UsernameTaken,
 )
 from ..manager import SessionManager
-from ..session import ENVIRON_KEY, Session, get_environ, get_session
+from ..session import Session
 from ..session_info import SessionInfo
 from ..usernames import username_key
 from .endings import AccountSessions
@@ -328,7 +329,8 @@ class Auth:
 
     def _not_logged_in(self, request: Request) -> NotLoggedIn:
         """The error, and the mark by which `AuthPages` knows of it although a framework may make a 500 of it."""
-        set_mark(get_environ(request, self._environ_key), self._mark_key, True)
+        environ, _ = environ_and_session(request, self._environ_key)
+        set_mark(environ, self._mark_key, True)
         error = NotLoggedIn()
         error.environ_key = self._environ_key
         return error
@@ -360,8 +362,7 @@ class Auth:
                 f"{what} needs a visitor: pass a request. Only authenticate() and register(…, login=False) take a "
                 "SessionManager."
             )
-        environ = get_environ(request, self._environ_key)
-        return environ, environ[self._environ_key]
+        return environ_and_session(request, self._environ_key)
 
 
 def _check(users: object, policy: object, hasher: object, verify_legacy: object) -> None:

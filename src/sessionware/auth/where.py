@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from .._request import environ_and_session
 from .._types import Request
 from ..errors import StoreUnavailable
 from ..events import EventName
 from ..manager import SessionManager
-from ..session import Session, get_environ
+from ..session import Session
 from .users.base import User
 
 
@@ -31,10 +32,10 @@ def where_of(request: Request | SessionManager, environ_key: str) -> Where:
     """The site, and the request's address. Raises `ConfigError` for a request without a session."""
     if isinstance(request, SessionManager):
         return Where(request)
-    environ = get_environ(request, environ_key)
-    session: Session = environ[environ_key]
+    environ, session = environ_and_session(request, environ_key)
     transaction = session._transaction
-    return Where(session.manager, transaction.site.client_address(transaction.request))
+    on_entry = transaction.request if isinstance(transaction.request, dict) else environ
+    return Where(session.manager, transaction.site.client_address(on_entry))
 
 
 def why_foreign(session: Session) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._request import get_session
 from ..auth.users.base import User
 from ..errors import StoreUnavailable
-from ..session import Session, get_session
+from ..session import Session
 from .interleaving.ending import Ending
 from .interleaving.engine import Scenario
 from .interleaving.site import PARTNER, Request, auth_of, users_of

@@ -13,9 +13,9 @@ from urllib.parse import parse_qs, quote
 
 from webob import Response
 
+from ..._request import get_session
 from ..._types import Environ
 from ...errors import AuthError, StoreError
-from ...session import get_session
 from ..auth import Auth
 from ..users.base import User
 from .forms import Form, read_form

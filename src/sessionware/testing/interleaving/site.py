@@ -18,13 +18,13 @@ from ..._core.envelope import Stored, open_record
 from ..._core.lifetime import Limits, limits_of
 from ..._core.records import PATIENCE, Chance
 from ..._repr import shown_half_built
+from ..._request import get_session
 from ...auth.auth import Auth
 from ...auth.users.base import User
 from ...cookie import Cookie
 from ...errors import SessionwareError
 from ...events import Event
 from ...manager import SessionManager
-from ...session import get_session
 from ...timeouts import Timeouts
 from .world import Call, Stage, Waits, World
 
