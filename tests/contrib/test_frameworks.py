@@ -1,6 +1,6 @@
-"""The example of each framework, served as it stands: docs/frameworks.md shows these very files.
+"""The tea shop of each framework, served as it stands, and the pages that show it.
 
-Each runs under `wsgiref.validate`; none of the frameworks breaks it.
+Each runs under `wsgiref.validate`; none of the frameworks breaks it. tests/e2e/test_shops.py visits them in Chromium.
 """
 
 from __future__ import annotations
@@ -8,481 +8,416 @@ from __future__ import annotations
 import importlib
 import re
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from copy import copy
 from importlib.metadata import version
 from pathlib import Path
-from re import Match
-from types import ModuleType
 from typing import Any, NamedTuple
 from wsgiref.validate import validator
 
 import pytest
-from cherrypy._cptree import Tree
-from flask.app import Flask
 from webtest import TestApp, TestResponse
+from webtest.forms import Form
 
 import dev
 import sessionware
-from sessionware import SessionMiddleware
-from sessionware.auth import Argon2Hasher, Auth, AuthPages, MemoryUsers
-from tests.support.fixed import SECRET
 from tests.support.kit import WatchedStore
+from tests.support.shops import EXAMPLES, SHOPS, Shop, each_shop, environ
 
-EXAMPLES = dev.ROOT / "examples"
-PAGE = (dev.ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
+INDEX = (dev.ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
 PYPROJECT = (dev.ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 PASSWORD = "correct horse battery staple"
 
-
-class Framework(NamedTuple):
-    """`debug` switches on what shows developers their tracebacks, for those that have such a thing."""
-
-    name: str
-    package: str | None = None
-    debug: Callable[[pytest.MonkeyPatch, ModuleType], None] | None = None
-
-    @property
-    def example(self) -> Path:
-        return EXAMPLES / f"{self.name.lower()}_app.py"
-
-    @property
-    def label(self) -> str:
-        return f"{self.name}-{version(self.package)}" if self.package else self.name
+each_debugger = pytest.mark.parametrize("shop", [shop for shop in SHOPS if shop.debug], ids=lambda shop: shop.name)
 
 
-def debug_flask(monkeypatch: pytest.MonkeyPatch, example: Any) -> None:
-    monkeypatch.setitem(example.app.config, "DEBUG", True)
+class Site(NamedTuple):
+    """An example under way."""
 
-
-def debug_bottle(monkeypatch: pytest.MonkeyPatch, example: Any) -> None:
-    monkeypatch.setattr("bottle.DEBUG", True)
-
-
-def debug_django(monkeypatch: pytest.MonkeyPatch, example: Any) -> None:
-    monkeypatch.setattr("django.conf.settings.DEBUG", True)
-
-
-def debug_cherrypy(monkeypatch: pytest.MonkeyPatch, example: Any) -> None:
-    monkeypatch.setitem(example.cherrypy.config, "request.throw_errors", True)
-
-
-FRAMEWORKS = [
-    Framework("WSGI"),
-    Framework("WebOb", "webob"),
-    Framework("Flask", "flask", debug_flask),
-    Framework("Bottle", "bottle", debug_bottle),
-    Framework("Django", "django", debug_django),
-    Framework("Pyramid", "pyramid"),
-    Framework("Falcon", "falcon"),
-    Framework("CherryPy", "cherrypy", debug_cherrypy),
-]
-each_framework = pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.label)
-each_debugger = pytest.mark.parametrize(
-    "framework", [each for each in FRAMEWORKS if each.debug], ids=lambda each: each.label
-)
+    app: Any
+    store: WatchedStore
 
 
 @pytest.fixture(scope="module")
-def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
-    """Loads an example as a server would, once: Django can be configured only once in a process."""
+def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Shop], Site]]:
+    """Imports an example as a server would, once."""
+    sites: dict[Shop, Site] = {}
+    stores: list[WatchedStore] = []
+    sqlite_store = sessionware.SQLiteStore
 
-    def counting(path: str) -> WatchedStore:
-        return WatchedStore(store(path))
+    def watched(path: str) -> WatchedStore:
+        stores.append(WatchedStore(sqlite_store(path)))
+        return stores[-1]
 
-    store = sessionware.SQLiteStore
+    def load(shop: Shop) -> Site:
+        if shop not in sites:
+            app = importlib.import_module(shop.example.stem).app
+            sites[shop] = Site(app, stores.pop())
+        return sites[shop]
+
     with pytest.MonkeyPatch.context() as patching:
         patching.syspath_prepend(EXAMPLES)
         patching.chdir(tmp_path_factory.mktemp("examples"))
         Path("session-secret").write_text(secrets.token_urlsafe(32))
-        patching.setattr(sessionware, "SQLiteStore", counting)
-        yield lambda framework: importlib.import_module(framework.example.stem)
+        patching.setattr(sessionware, "SQLiteStore", watched)
+        yield load
 
 
 @pytest.fixture
-def example(load: Callable[..., Any], framework: Framework) -> Iterator[Any]:
-    module = load(framework)
-    yield module
-    module.store.broken.clear()
+def site(load: Callable[[Shop], Site], shop: Shop) -> Iterator[Site]:
+    site = load(shop)
+    yield site
+    site.store.broken.clear()
 
 
 @pytest.fixture
-def browser(example: Any) -> FrameworkBrowser:
-    return FrameworkBrowser(example.app)
+def browser(site: Site) -> Shopper:
+    return Shopper(site)
 
 
-class FrameworkBrowser:
-    """Somebody who visits an example."""
+class Shopper:
+    """A browser, and somebody who visits a shop with it."""
 
-    def __init__(self, app: Flask | SessionMiddleware | Tree) -> None:
-        self.app = app
-        self.client = TestApp(validator(app))
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.client = TestApp(validator(site.app))
 
-    def visit(self, path: str = "/", **settings: Any) -> TestResponse:
+    def visit(self, path: str = "/") -> TestResponse:
         # Some frameworks write what went wrong to wsgi.errors, which WebTest takes for a failure unless it expects one.
-        return self.client.get(path, expect_errors=True, **settings)
+        return self.client.get(path, expect_errors=True)
 
-    def send(self, path: str, **form: str) -> TestResponse:
-        return self.client.post(path, form, expect_errors=True)
+    def press(self, path: str, button: str, **filled_in: Any) -> TestResponse:
+        """Open a page and send the form that this button is on, with any token in it. None leaves a field out."""
+        form = form_with(self.visit(path), button)
+        fields = {**dict(form.submit_fields("item")), **filled_in}
+        sent = {name: value for name, value in fields.items() if value is not None}
+        return self.client.post(form.action or path, sent, expect_errors=True)
 
-    def copied(self) -> FrameworkBrowser:
+    def register(self) -> str:
+        """The name of somebody who has just registered. It takes more than ASCII to write it."""
+        name = f"Zoë{next(_names)}"
+        assert self.press("/register", "Register", username=name, password=PASSWORD).location.endswith("/account")
+        return name
+
+    def buy(self, item: str) -> TestResponse:
+        return self.press("/", f"Add {item}")
+
+    def copied(self) -> Shopper:
         """Somebody with a copy of its cookies."""
-        other = FrameworkBrowser(self.app)
+        other = Shopper(self.site)
         for cookie in self.client.cookiejar:
             other.client.cookiejar.set_cookie(copy(cookie))
         return other
 
     @property
-    def cookie(self) -> str | None:
-        value: str | None = self.client.cookies.get("sid")
-        return value
+    def cookies(self) -> set[str]:
+        """Their values."""
+        return set(self.client.cookies.values())
 
 
 _names = iter(range(1000))
 
 
-def somebody(browser: FrameworkBrowser) -> str:
-    """The name of somebody who has just registered there. It takes more than ASCII to write it."""
-    name = f"Zoë{next(_names)}"
-    assert browser.send("/login", name=name, password=PASSWORD, new="yes").status_int in (302, 303)
-    return name
+def form_with(page: TestResponse, button: str) -> Form:
+    return next(form for form in page.forms.values() if f">{button}</button>" in form.text)
 
 
-@each_framework
-def test_counter_counts(browser: FrameworkBrowser) -> None:
-    """`get_session` takes what the framework calls a request, and a session begins with the first change."""
+def shown(page: TestResponse, selector: str) -> list[str]:
+    return [element.text.strip() for element in page.html.select(selector)]
+
+
+def who(page: TestResponse) -> str | None:
+    """Whose account page this is; None if it is another page, or leads to one."""
+    return next(iter(shown(page, "#who")), None) if page.status_int == 200 else None
+
+
+@each_shop
+def test_session_begins_with_the_first_change(browser: Shopper) -> None:
+    """`get_session` takes what the framework calls a request. Looking around stores nothing."""
+    looked = browser.visit()
+    assert shown(looked, "title, h1") == ["Tea shop", "Tea shop"]
+    assert shown(looked, "nav a") == ["Shop", "Log in", "Register"]
+    assert shown(looked, "#cart") == ["Cart: empty"]
+    assert "Set-Cookie" not in looked.headers or "csrf" in looked.headers["Set-Cookie"]
+    assert looked.headers["Vary"] == "Cookie"
+
+    bought = browser.buy("tea")
+
+    assert bought.status_int == 303
+    assert len(bought.headers.getall("Set-Cookie")) == 1
+
+
+@each_shop
+def test_cart_is_kept_in_order(browser: Shopper) -> None:
+    """And each thing that is added is told once."""
+    browser.buy("tea")
+    browser.buy("milk")
+
     first, second = browser.visit(), browser.visit()
 
-    assert (first.text, second.text) == ("Stranger: 1", "Stranger: 2")
-    assert first.content_type == "text/plain"
-    assert len(first.headers.getall("Set-Cookie")) == 1
-    assert "Set-Cookie" not in second.headers
-    assert second.headers["Vary"] == "Cookie"
+    assert shown(first, "#cart") == shown(second, "#cart") == ["Cart: tea, milk"]
+    assert shown(first, "[role=status]") == ["Added milk."]
+    assert shown(second, "[role=status]") == []
 
 
-@each_framework
-def test_registering_logs_in(browser: FrameworkBrowser) -> None:
-    """What the stranger did is kept, and the cookie is a new one."""
+@each_shop
+def test_cart_takes_only_what_is_sold(browser: Shopper) -> None:
+    """What a form brings is checked before it is kept."""
+    refused = browser.press("/", "Add tea", item="<script>")
+
+    assert refused.status_int == 400
+    assert shown(browser.visit(), "#cart") == ["Cart: empty"]
+
+
+@each_shop
+def test_two_requests_at_once_both_add_to_the_cart(browser: Shopper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second comes when the first has read the session and is about to save it."""
+    browser.buy("tea")
     browser.visit()
-    cookie = browser.cookie
-    name = somebody(browser)
+    store, tab = browser.site.store, browser.copied()
+    save = store.replace
 
-    assert browser.cookie not in (None, cookie)
-    assert browser.visit().text == f"{name}: 2"
+    def save_late(*arguments: Any) -> bool:
+        monkeypatch.undo()
+        tab.buy("milk")
+        return save(*arguments)
+
+    monkeypatch.setattr(store, "replace", save_late)
+    browser.buy("honey")
+
+    assert shown(browser.visit(), "#cart") == ["Cart: tea, milk, honey"]
 
 
-@each_framework
-def test_logging_in_takes_the_password(browser: FrameworkBrowser, example: Any) -> None:
+@each_shop
+def test_registering_logs_in(browser: Shopper) -> None:
+    """The stranger's cart is kept, and none of the cookies."""
+    browser.buy("tea")
+    cookies = browser.cookies
+    name = browser.register()
+    page = browser.visit("/account")
+
+    assert browser.cookies.isdisjoint(cookies)
+    assert shown(page, "title, h1, nav a") == ["Account", "Shop", "Account", "Account"]
+    assert shown(page, "[role=status]") == [f"Welcome, {name}."]
+    assert shown(page, "#cart") == ["Cart: tea"]
+    assert shown(page, "#places") == ["Logged in at 1 place."]
+    assert who(page) == name
+
+
+@each_shop
+def test_logging_in_takes_the_password(browser: Shopper) -> None:
     """From another browser, with the right password only."""
-    name, other = somebody(browser), FrameworkBrowser(example.app)
+    name, other = browser.register(), Shopper(browser.site)
 
-    refused = other.send("/login", name=name, password="Tr0ub4dor&3")
-    assert (refused.status_int, other.visit().text) == (403, "Stranger: 1")
-    assert "Incorrect username or password." in refused.text
+    refused = other.press("/login", "Log in", username=name, password="Tr0ub4dor&3")
+    assert refused.status_int == 403
+    assert shown(refused, "[role=alert]") == ["Incorrect username or password."]
+    assert form_with(refused, "Log in")
+    assert who(other.visit("/account")) is None
 
-    other.send("/login", name=name, password=PASSWORD)
-    assert other.visit().text == f"{name}: 2"
+    other.press("/login", "Log in", username=name, password=PASSWORD)
+    page = other.visit("/account")
+    assert shown(page, "[role=status]") == [f"Welcome back, {name}."]
+    assert shown(page, "#places") == ["Logged in at 2 places."]
+    assert who(page) == name
 
 
-@each_framework
+@each_shop
+@pytest.mark.parametrize(("remember", "is_persistent"), [(None, False), ("yes", True)], ids=["forget", "remember"])
+def test_remember_me_outlives_the_browser(browser: Shopper, remember: str | None, is_persistent: bool) -> None:
+    """Thirty days, if the box is ticked."""
+    name, other = browser.register(), Shopper(browser.site)
+
+    back = other.press("/login", "Log in", username=name, password=PASSWORD, remember=remember)
+
+    lines = [line for line in back.headers.getall("Set-Cookie") if "csrf" not in line]
+    assert ["Max-Age=2592000" in line for line in lines] == [is_persistent]
+
+
+@each_shop
 @pytest.mark.parametrize(
-    "form", [{"name": "Ada"}, {"password": PASSWORD}, {"name": "Ada", "new": "yes"}, {"new": "yes"}]
+    "form",
+    [{"password": None}, {"username": None}, {"username": "", "password": ""}],
+    ids=["no password", "no username", "nothing typed"],
 )
-def test_refusal_is_a_sentence(browser: FrameworkBrowser, form: dict[str, str]) -> None:
-    """And no traceback, whatever is missing from the form."""
-    refused = browser.send("/login", **form)
+@pytest.mark.parametrize(("button", "status"), [("Log in", 403), ("Register", 422)])
+def test_refusal_is_a_sentence(browser: Shopper, button: str, status: int, form: dict[str, str | None]) -> None:
+    """On the form, and no traceback, whatever is missing."""
+    path = {"Log in": "/login", "Register": "/register"}[button]
 
-    assert refused.status_int == (422 if "new" in form else 403)
-    assert refused.content_type == "text/plain"
-    assert re.fullmatch(r"(Incorrect|Please) [^\n<]+\.", refused.text)
+    refused = browser.press(path, button, **{"username": "Ada", "password": PASSWORD, **form})
+
+    assert refused.status_int == status
+    (sentence,) = shown(refused, "[role=alert]")
+    assert re.fullmatch(r"(Incorrect|Please) [^\n<]+\.", sentence)
+    assert form_with(refused, button)
 
 
-@each_framework
-def test_logging_out_ends_the_session(browser: FrameworkBrowser, example: Any) -> None:
-    """The cookie is taken away, and whoever kept a copy of it is a stranger too."""
-    somebody(browser)
-    browser.visit()
+@each_shop
+def test_account_is_for_people_who_are_logged_in(browser: Shopper) -> None:
+    """A stranger is led to the login, also by the button of a page that was open when the session ended."""
+    name = browser.register()
     thief = browser.copied()
-    assert thief.visit().text != "Stranger: 1"
+    account = thief.visit("/account")
+    assert who(account) == name
+    browser.press("/account", "Log out")
 
-    out = browser.send("/logout")
+    led = [thief.visit("/account"), form_with(account, "Log out everywhere").submit(expect_errors=True)]
 
-    assert out.status_int in (302, 303)
-    assert "Max-Age=0" in out.headers["Set-Cookie"]
-    assert browser.cookie is None
-    assert browser.visit().text == "Stranger: 1"
-    assert thief.visit().text == "Stranger: 1"
+    assert [answer.status_int for answer in led] in ([303, 303], [302, 303], [302, 302])
+    assert {re.sub(r"^http://localhost(:80)?|\?.*", "", answer.location) for answer in led} == {"/login"}
+
+
+@each_shop
+def test_logging_out_ends_the_session(browser: Shopper) -> None:
+    """And leaves a stranger, whose farewell is in another session. Whoever kept a copy of the cookie is one too."""
+    name = browser.register()
+    browser.buy("tea")
+    thief = browser.copied()
+    assert who(thief.visit("/account")) == name
+    cookies = browser.cookies
+
+    out = browser.press("/account", "Log out")
+
+    assert out.status_int == 303
+    assert browser.cookies.isdisjoint(cookies)
+    page = browser.visit()
+    assert shown(page, "[role=status]") == ["Goodbye."]
+    assert shown(page, "nav a") == ["Shop", "Log in", "Register"]
+    assert [shown(each, "#cart") for each in (page, thief.visit())] == [["Cart: empty"]] * 2
+    assert who(thief.visit("/account")) is None
+
+
+@each_shop
+def test_logging_out_everywhere_ends_all(browser: Shopper) -> None:
+    """Those of the account, and no other's."""
+    name, other, eve = browser.register(), Shopper(browser.site), Shopper(browser.site)
+    other.press("/login", "Log in", username=name, password=PASSWORD)
+    somebody_else = eve.register()
+
+    other.press("/account", "Log out everywhere")
+
+    assert [who(each.visit("/account")) for each in (browser, other, eve)] == [None, None, somebody_else]
+    assert shown(other.visit(), "[role=status]") == ["Goodbye."]
+
+
+@each_shop
+def test_names_are_shown_as_they_are(browser: Shopper) -> None:
+    """Angle brackets in one are no HTML."""
+    name = f"<b>Zoë{next(_names)}&amp;</b>"
+    browser.press("/register", "Register", username=name, password=PASSWORD)
+
+    page = browser.visit("/account")
+
+    assert shown(page, "#who, [role=status]") == [f"Welcome, {name}.", name]
+    assert page.html.select("b") == []
+
+
+@each_shop
+def test_forms_on_other_sites_do_nothing(browser: Shopper) -> None:
+    """They neither fill the cart nor log out, with nothing in the form but what that site knows."""
+    name = browser.register()
+
+    for path in ("/cart", "/logout", "/logout-everywhere"):
+        browser.client.post(path, {"item": "tea"}, headers={"Sec-Fetch-Site": "cross-site"}, expect_errors=True)
+
+    page = browser.visit("/account")
+    assert who(page) == name
+    assert shown(page, "#cart") == ["Cart: empty"]
 
 
 def is_unavailable(answer: TestResponse) -> bool:
-    """Whether this is the middleware's 503, with nothing of the application's in it."""
-    assert answer.text == "The service is unavailable for a moment. Please try again.\n"
+    """Whether this is a 503 without a traceback, which leaves the cookie alone."""
+    assert "Traceback" not in answer.text
     assert (answer.headers["Retry-After"], answer.headers.getall("Set-Cookie")) == ("5", [])
-    status: str = answer.status
-    return status == "503 Service Unavailable"
+    return bool(answer.status_int == 503)
 
 
-@each_framework
-def test_outage_is_a_503_and_no_logout(browser: FrameworkBrowser, example: Any) -> None:
+@each_shop
+def test_outage_is_a_503_and_no_logout(browser: Shopper) -> None:
     """Whether the framework lets the exception out or makes a page of its own from it, and whenever it happens."""
-    name = somebody(browser)
-    browser.visit()
+    name = browser.register()
+    browser.visit("/account")
+    browser.buy("tea")  # so that the next page has a message to take down
 
     for call in ("load", "replace"):
-        example.store.broken = {call}
+        browser.site.store.broken = {call}
         assert is_unavailable(browser.visit()), call
 
-    example.store.broken = set()
-    assert browser.visit().text == f"{name}: 2"
+    browser.site.store.broken = set()
+    page = browser.visit("/account")
+    assert (who(page), shown(page, "#cart")) == (name, ["Cart: tea"])
+    assert shown(page, "[role=status]") == ["Added tea."]
 
 
 @each_debugger
-def test_outage_is_a_503_in_debug_mode_too(
-    browser: FrameworkBrowser, example: Any, framework: Framework, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outage_is_a_503_in_debug_mode_too(browser: Shopper, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A framework that shows tracebacks, or passes exceptions on because of that, changes nothing."""
-    somebody(browser)
-    assert framework.debug is not None
-    framework.debug(monkeypatch, example)
+    browser.register()
+    assert shop.debug is not None
+    shop.debug(monkeypatch)
 
-    example.store.broken = {"load"}
+    browser.site.store.broken = {"load"}
 
     assert is_unavailable(browser.visit())
 
 
-@each_framework
-def test_untouched_page_is_left_alone(browser: FrameworkBrowser, example: Any) -> None:
+@each_shop
+def test_untouched_page_is_left_alone(browser: Shopper) -> None:
     """A page that does not look at its session, here the framework's own 404, costs no store call and no header."""
-    somebody(browser)
-    example.store.taken()
+    browser.register()
+    browser.site.store.taken()
 
     answer = browser.visit("/nowhere")
 
     assert answer.status_int == 404
     assert {"Set-Cookie", "Cache-Control"}.isdisjoint(answer.headers)
     assert "Cookie" not in answer.headers.get("Vary", "")
-    assert example.store.taken() == []
+    assert browser.site.store.taken() == []
 
 
-# Beside the framework's own session
-
-
-def test_flasks_own_session_lives_beside_ours() -> None:
-    """As the page says: Flask's cookie is `session` and ours is `sid`, so each keeps what it was given."""
-    import flask
-
-    site = flask.Flask("shop")
-    site.secret_key = SECRET
-    site.wsgi_app = sessionware.SessionMiddleware(site.wsgi_app, secret=SECRET)
-
-    @site.get("/")
-    def both() -> str:
-        ours = sessionware.get_session(flask.request)
-        ours["n"] = flask.session["n"] = ours.get("n", 0) + 1
-        return f"{ours['n']} {flask.session['n']}"
-
-    browser = FrameworkBrowser(site)
-
-    assert [browser.visit().text, browser.visit().text] == ["1 1", "2 2"]
-    assert set(browser.client.cookies) == {"sid", "session"}
-
-
-def test_cherrypys_own_server_takes_the_wrapped_application(load: Callable[..., Any]) -> None:
-    """Grafted into CherryPy's tree, as the page says."""
+def test_cherrypys_own_server_takes_the_wrapped_application(load: Callable[[Shop], Site]) -> None:
+    """Grafted into CherryPy's tree, as its page says."""
     import cherrypy
 
-    example = load(next(framework for framework in FRAMEWORKS if framework.name == "CherryPy"))
+    site = load(next(shop for shop in SHOPS if shop.name == "cherrypy"))
     tree = cherrypy._cptree.Tree()
-    tree.graft(example.app, "/")
+    tree.graft(site.app, "/")
 
-    assert FrameworkBrowser(tree).visit().text == "Stranger: 1"
-
-
-# A page that asks for a login
+    assert shown(Shopper(site._replace(app=tree)).visit(), "h1") == ["Tea shop"]
 
 
-def wsgi_page(auth: Auth) -> Any:
-    def app(environ: Any, start_response: Any) -> list[bytes]:
-        greeting = greet(auth, environ)
-        start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])
-        return [greeting.encode()]
+# The pages
 
-    return app
-
-
-def webob_page(auth: Auth) -> Any:
-    from webob import Request, Response
-    from webob.dec import wsgify
-
-    @wsgify
-    def app(request: Request) -> Response:
-        return Response(text=greet(auth, request), content_type="text/plain")
-
-    return app
-
-
-def flask_page(auth: Auth, **config: bool) -> Any:
-    import flask
-
-    app = flask.Flask("private")
-    app.config.update(config)
-
-    @app.route("/private/<name>", methods=["GET", "POST"])
-    def private(name: str) -> str:
-        return greet(auth, flask.request)
-
-    return app
-
-
-def bottle_page(auth: Auth) -> Any:
-    import bottle
-
-    app = bottle.Bottle()
-    app.route("/private/<name>", ["GET", "POST"], lambda name: greet(auth, bottle.request))
-    return app
-
-
-def django_page(auth: Auth, monkeypatch: pytest.MonkeyPatch, *, debug: bool) -> Any:
-    from django.conf import settings
-    from django.core.wsgi import get_wsgi_application
-    from django.http import HttpResponse
-    from django.urls import path
-    from django.views.decorators.csrf import csrf_exempt
-
-    urls: Any = ModuleType("urls_of_the_private_page")
-    urls.urlpatterns = [path("private/<name>", csrf_exempt(lambda request, name: HttpResponse(greet(auth, request))))]
-    for name, value in {"ROOT_URLCONF": urls, "SECRET_KEY": SECRET, "DEBUG": debug}.items():
-        monkeypatch.setitem(settings.__dict__, name, value)  # where it keeps what it was asked for
-    return get_wsgi_application()
-
-
-def pyramid_page(auth: Auth) -> Any:
-    from pyramid.config import Configurator
-
-    with Configurator() as config:
-        config.add_route("private", "/private/{name}")
-        config.add_view(lambda request: greet(auth, request), route_name="private", renderer="string")
-        return config.make_wsgi_app()
-
-
-def falcon_page(auth: Auth) -> Any:
-    import falcon
-
-    class Private:
-        def on_get(self, req: Any, resp: Any, name: str) -> None:
-            resp.content_type, resp.text = falcon.MEDIA_TEXT, greet(auth, req)
-
-        on_post = on_get
-
-    app = falcon.App()
-    app.add_route("/private/{name}", Private())
-    return app
-
-
-def cherrypy_page(auth: Auth, **config: bool) -> Any:
-    import cherrypy
-
-    class Site:
-        @cherrypy.expose  # type: ignore[untyped-decorator]
-        def private(self, name: str, **query: str) -> str:
-            return greet(auth, cherrypy.request)
-
-    return cherrypy.Application(Site(), config={"/": {f"request.{name}": value for name, value in config.items()}})
-
-
-def greet(auth: Auth, request: Any) -> str:
-    return f"Hello {auth.require_user(request).username}"
-
-
-PRIVATE_PAGES: dict[str, Callable[[Auth, pytest.MonkeyPatch], Any]] = {
-    "WSGI": lambda auth, _: wsgi_page(auth),
-    "WebOb": lambda auth, _: webob_page(auth),
-    "Flask": lambda auth, _: flask_page(auth),
-    "Flask, DEBUG": lambda auth, _: flask_page(auth, DEBUG=True),
-    "Flask, TESTING": lambda auth, _: flask_page(auth, TESTING=True),
-    "Flask, DEBUG that keeps exceptions": lambda auth, _: flask_page(auth, DEBUG=True, PROPAGATE_EXCEPTIONS=False),
-    "Bottle": lambda auth, _: bottle_page(auth),
-    "Bottle, DEBUG": lambda auth, monkeypatch: (monkeypatch.setattr("bottle.DEBUG", True), bottle_page(auth))[1],
-    "Django": lambda auth, monkeypatch: django_page(auth, monkeypatch, debug=False),
-    "Django, DEBUG": lambda auth, monkeypatch: django_page(auth, monkeypatch, debug=True),
-    "Pyramid": lambda auth, _: pyramid_page(auth),
-    "Falcon": lambda auth, _: falcon_page(auth),
-    "CherryPy": lambda auth, _: cherrypy_page(auth),
-    "CherryPy, throw_errors": lambda auth, _: cherrypy_page(auth, throw_errors=True),
-}
-
-
-@pytest.fixture
-def private_site(request: pytest.FixtureRequest, load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> TestApp:
-    """A site with Ada's account and a page that is for people who are logged in."""
-    if request.param.startswith("Django"):
-        load(next(framework for framework in FRAMEWORKS if framework.name == "Django"))  # which configures it
-    manager = sessionware.SessionManager(SECRET)
-    auth = Auth(MemoryUsers(), hasher=Argon2Hasher(time_cost=1, memory_cost=8))
-    auth.register(manager, "Ada", PASSWORD, login=False)
-    app = PRIVATE_PAGES[request.param](auth, monkeypatch)
-    return TestApp(validator(manager.wrap(AuthPages(app, auth))))
-
-
-each_private_site = pytest.mark.parametrize("private_site", PRIVATE_PAGES, indirect=True)
-
-
-@each_private_site
-def test_private_page_leads_to_the_login_and_back(private_site: TestApp) -> None:
-    """Whatever the framework makes of `NotLoggedIn`: an exception that it lets out, or a page with status 500."""
-    refused = private_site.get("/private/x?y=1", headers={"Accept": "text/html"}, expect_errors=True)
-    assert (refused.status_int, refused.headers["Location"]) == (303, "/login?next=/private/x%3Fy%3D1")
-    form = refused.follow().form
-    form["username"], form["password"] = "Ada", PASSWORD
-
-    back = form.submit()
-
-    assert (back.status_int, back.headers["Location"]) == (303, "/private/x?y=1")
-    assert back.follow().text == "Hello Ada"
-
-
-@each_private_site
-def test_private_page_refuses_forms_and_scripts_without_a_redirect(private_site: TestApp) -> None:
-    """A form gets the login page, a script a few words."""
-    page = private_site.post("/private/x", {"a": "b"}, headers={"Accept": "text/html"}, expect_errors=True)
-    data = private_site.get("/private/x", headers={"Accept": "application/json"}, expect_errors=True)
-
-    assert (page.status_int, page.form.action) == (403, "/login")
-    assert (data.status_int, data.json["error"]) == (403, "not_logged_in")
-
-
-# The page
-
+#: What `docs/frameworks.md` says of a framework, by the name of its page.
 ROW = re.compile(
-    r"^\| \[(?P<name>\w+)\]\(\S+\) \| (?P<since>[\w. ]+) \| `(?P<line>[^`]+)` \| `(?P<request>[\w.]+)` \|$", re.M
+    r"^\| \[[\w ]+\]\((?P<page>\w+)\.md\) \| (?P<since>[\w. ]+) \| `(?P<line>[^`]+)` \| `(?P<request>[\w.]+)` \|$", re.M
 )
+ROWS = {match["page"]: match for match in ROW.finditer(INDEX)}
 
 
-def row(framework: Framework) -> Match[str]:
-    rows = {match["name"]: match for match in ROW.finditer(PAGE)}
-    return rows[framework.name if framework.package else "none"]
-
-
-@each_framework
-def test_page_names_the_line_that_the_example_wraps_by(framework: Framework) -> None:
+@pytest.mark.parametrize("shop", [shop for shop in SHOPS if shop.sessions == "middleware"], ids=lambda shop: shop.name)
+def test_index_names_the_line_that_the_example_wraps_by(shop: Shop) -> None:
     """The table and the file agree, and what the table says to pass is what the file passes."""
-    source = framework.example.read_text(encoding="utf-8")
-    passed = row(framework)["request"].rpartition(".")[2]
+    source = shop.example.read_text(encoding="utf-8")
+    passed = ROWS[shop.name]["request"].rpartition(".")[2]
 
-    assert row(framework)["line"] in source.splitlines() + [line.strip() for line in source.splitlines()]
+    assert ROWS[shop.name]["line"] in [line.strip() for line in source.splitlines()]
     assert f"get_session({passed})" in source
-    assert f"auth.logout({passed})" in source
+    assert f"auth.logout({passed}, " in source
 
 
-@each_framework
-def test_page_names_the_releases_that_are_tested(framework: Framework) -> None:
+@each_shop
+def test_index_names_the_releases_that_are_tested(shop: Shop) -> None:
     """The oldest one is what pyproject.toml asks for, and what runs here is no older."""
-    since = row(framework)["since"]
+    since = ROWS[shop.name]["since"]
 
-    if framework.package is not None:
-        assert f'"{framework.package}>={since}"' in PYPROJECT
-        assert numbers(version(framework.package)) >= numbers(since)
+    if shop.package is not None:
+        assert f'"{shop.package}>={since}"' in PYPROJECT
+        assert numbers(version(shop.package)) >= numbers(since)
     else:
         assert since == "PEP 3333"
 
@@ -491,15 +426,78 @@ def numbers(release: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", release)]
 
 
-@each_framework
-def test_page_shows_the_example(framework: Framework) -> None:
-    """Each example is on the page, and small enough to be read there."""
-    assert f"<!-- include: examples/{framework.example.name} -->" in PAGE
-    assert len(framework.example.read_text(encoding="utf-8").splitlines()) < 45
+@each_shop
+def test_page_shows_the_example(shop: Shop) -> None:
+    """Each example is on its page, and small enough to be read there."""
+    source = shop.example.read_text(encoding="utf-8")
+
+    assert f"<!-- include: examples/{shop.example.name} -->" in shop.page.read_text(encoding="utf-8")
+    assert len(source.splitlines()) < 150
+    assert len(max(source.splitlines(), key=len)) <= 120
+
+
+# What is tested
+
+#: A line of the table, and in it the file and the words in brackets that name tests.
+TESTED = re.compile(r"^\| (?P<framework>[\w ]+) \| (?P<seen>[\w. ]+) \|(?P<cells>(?: (?:`[^|]+`)? \|){4})$", re.M)
+TESTS = re.compile(r"`(?P<module>test_\w+)(?:\[(?P<id>[^\]]+)\])?`")
+TABLE = {match["framework"]: match for match in TESTED.finditer(INDEX)}
+
+
+@pytest.fixture(scope="module")
+def collected() -> set[tuple[str, str]]:
+    """Every test that the table could name, as pytest finds it: its module, and each word in its brackets."""
+    modules = {match["module"] for match in TESTS.finditer(INDEX)}
+    files = [str(path) for path in (dev.ROOT / "tests").rglob("test_*.py") if path.stem in modules]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *files]
+    found = subprocess.run(command, cwd=dev.ROOT, capture_output=True, text=True, check=True).stdout
+    nodes = re.findall(r"(\w+)\.py::\w+(?:\[(.+)\])?$", found, re.M)
+    return {(module, word) for module, words in nodes for word in ["", *words.split("-")]}
+
+
+@pytest.mark.parametrize("framework", TABLE)
+def test_tests_that_the_index_names_are_there(framework: str, collected: set[tuple[str, str]]) -> None:
+    """Some in each cell that is filled."""
+    cells = TABLE[framework]["cells"]
+    named = [(match["module"], match["id"] or "") for match in TESTS.finditer(cells)]
+
+    assert set(named) - collected == set()
+    assert len(named) == cells.count("`") / 2 > 0
+
+
+@each_shop
+def test_index_says_how_each_shop_is_tested(shop: Shop) -> None:
+    """In a full line, and with a release that is not older than the oldest."""
+    (line,) = [match for match in TABLE.values() if f"test_shops[{shop.name}]" in match["cells"]]
+
+    assert f"test_frameworks[{shop.name}]" in line["cells"]
+    assert line["cells"].count("`") == 4 * 2
+    assert line["seen"] == "PEP 3333" or numbers(line["seen"]) >= numbers(ROWS[shop.name]["since"])
+
+
+#: Their examples count visits. They become shops, one by one.
+COUNTERS = ["django", "flask", "pyramid"]
+
+COUNT = """
+import sys, importlib, webtest
+visitor = webtest.TestApp(importlib.import_module(sys.argv[1]).app)
+print(visitor.get("/").text, visitor.get("/").text)
+"""
+
+
+@pytest.mark.parametrize("name", COUNTERS)
+def test_counter_counts(name: str, tmp_path: Path) -> None:
+    """In a process of its own, because Django can be configured only once in one."""
+    (tmp_path / "session-secret").write_text(secrets.token_urlsafe(32))
+    command = [sys.executable, "-c", COUNT, f"{name}_app"]
+
+    done = subprocess.run(command, cwd=tmp_path, env=environ(), capture_output=True, text=True)
+
+    assert done.stdout == "Stranger: 1 Stranger: 2\n", done.stderr
 
 
 def test_every_example_of_a_framework_is_tested() -> None:
-    """A file that is added has to be added here, and to the page."""
-    assert {framework.example for framework in FRAMEWORKS} == set(EXAMPLES.glob("*_app.py")) - {
-        EXAMPLES / "notes_app.py"
-    }
+    """A file that is added has to be added here, and to the pages."""
+    tested = {shop.example for shop in SHOPS} | {EXAMPLES / f"{name}_app.py" for name in COUNTERS}
+
+    assert tested == set(EXAMPLES.glob("*_app.py")) - {EXAMPLES / "notes_app.py"}
