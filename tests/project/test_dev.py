@@ -277,7 +277,7 @@ def test_ci_installs_what_is_missing_and_lets_nothing_be_skipped(bare_machine: P
     """The tests run last, by the README's command, with every prerequisite demanded."""
     assert ci(bare_machine) == [
         "apt-get update",
-        "apt-get install --yes chromium nginx strace sqlite3 gcc",
+        "apt-get install --yes chromium nginx strace sqlite3 gcc apache2-bin apache2-dev",
         "python3 dev.py test all",
         AGAIN,
     ]
@@ -285,7 +285,7 @@ def test_ci_installs_what_is_missing_and_lets_nothing_be_skipped(bare_machine: P
 
 def test_ci_installs_nothing_where_all_is_there(bare_machine: Path) -> None:
     """A prepared machine starts at once."""
-    for program in ("chromium-browser", "nginx", "strace", "sqlite3", "cc"):
+    for program in ("chromium-browser", "nginx", "strace", "sqlite3", "cc", "apxs"):
         script(bare_machine / program, "")
 
     assert ci(bare_machine) == ["python3 dev.py test all", AGAIN]
@@ -293,9 +293,10 @@ def test_ci_installs_nothing_where_all_is_there(bare_machine: Path) -> None:
 
 def test_ci_installs_what_virtual_environments_need(bare_machine: Path) -> None:
     """Debian's Python comes without; the message of dev.py is for people, a machine helps itself."""
-    for program in ("chromium", "nginx", "strace", "sqlite3", "cc"):
+    for program in ("chromium", "nginx", "strace", "sqlite3", "cc", "apxs"):
         script(bare_machine / program, "")
     python = bare_machine / "python3"
-    python.write_text(python.read_text().replace("||", "&& exit 1 ||"))
+    lacks = 'case "$2" in *ensurepip* | *Python.h*) exit 1 ;; esac'
+    python.write_text(python.read_text().replace("\n", f"\n{lacks}\n", 1))
 
     assert "apt-get install --yes python3 python3-venv python3-dev" in ci(bare_machine)

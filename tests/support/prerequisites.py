@@ -53,10 +53,15 @@ def _nginx() -> str | None:
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
 
+def _beside_python(name: str) -> str | None:
+    """A program that a package of this Python brings along."""
+    return shutil.which(name, path=str(Path(sys.executable).parent))
+
+
 @cache
 def _pyright() -> str | None:
     """Beside this Python, and able to start: the package from PyPI fetches the program itself at its first start."""
-    program = shutil.which("pyright", path=str(Path(sys.executable).parent))
+    program = _beside_python("pyright")
     if program is None:
         return None
     try:
@@ -68,6 +73,10 @@ def _pyright() -> str | None:
 
 _PREREQUISITES: dict[str, tuple[Callable[[], str | None], str]] = {
     "chromium": (_chromium, "apt-get install chromium, or set SESSIONWARE_TEST_CHROMIUM to the path of one"),
+    "mod_wsgi": (
+        lambda: _beside_python("mod_wsgi-express"),
+        f"apt-get install apache2-bin apache2-dev, then {sys.executable} -m pip install mod_wsgi, which is compiled",
+    ),
     "nginx": (_nginx, "apt-get install nginx"),
     "pyright": (_pyright, "run `pyright --version` once with a network, so that it can fetch what it consists of"),
     "sqlite3": (lambda: shutil.which("sqlite3"), "apt-get install sqlite3"),

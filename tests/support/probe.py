@@ -13,20 +13,26 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.util import FileWrapper
 
+import cheroot.wsgi
 import waitress
 
 from sessionware import Cookie, SessionMiddleware, SQLiteStore, Store, StoreUnavailable, Timeouts, get_session
+from sessionware.auth import hash_password, verify_password
 
 Environ = dict[str, Any]
 Page = Callable[[Environ, Any], Iterable[bytes]]
 
+PASSWORD = "correct horse battery staple"
 FILE_SIZE = 20_000  # more than a server reads at once
 MOST_CHUNKS = 4_000  # of 64 KiB: more than any buffer between here and a client who has gone
 
@@ -98,8 +104,14 @@ def file(environ: Environ, start_response: Any) -> Iterable[bytes]:
     start(environ, start_response)
     path = directory() / "file"
     path.write_bytes(b"x" * FILE_SIZE)
-    wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](path.open("rb"))
+    wrapped: Iterable[bytes] = file_wrapper(environ)(path.open("rb"))
     return wrapped
+
+
+def file_wrapper(environ: Environ) -> Callable[..., Iterable[bytes]]:
+    """The server's, or Python's own, because a server need not have one."""
+    wrapper: Callable[..., Iterable[bytes]] = environ.get("wsgi.file_wrapper", FileWrapper)
+    return wrapper
 
 
 def restart(environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -153,6 +165,32 @@ def endless(environ: Environ, start_response: Any) -> Iterator[bytes]:
         late(environ)
 
 
+def held(environ: Environ, start_response: Any) -> Iterator[bytes]:
+    """Goes on after its first chunk when there is a file of the name in the query."""
+    start(environ, start_response)
+    yield b"a"
+    while not (directory() / environ["QUERY_STRING"]).exists():
+        time.sleep(0.005)
+    late(environ)
+    yield b"b"
+
+
+def upload(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Writes first and reads then. Some servers tell of a client who has gone by an exception, others by less data."""
+    start(environ, start_response)
+    size = int(environ["CONTENT_LENGTH"])
+    if len(environ["wsgi.input"].read(size)) < size:
+        raise OSError("this traceback is part of the test")
+    return [b"ab"]
+
+
+def password(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Hashes one, which is done in threads of the library's own."""
+    is_right = bool(verify_password(hash_password(PASSWORD), PASSWORD))
+    start(environ, start_response)
+    return [str(is_right).encode()]
+
+
 def swallow(environ: Environ, start_response: Any) -> Iterable[bytes]:
     """Turns the outage into an error page of its own, as frameworks do."""
     try:
@@ -166,7 +204,7 @@ PAGES: dict[str, Page] = {
     function.__name__: function
     for function in (
         untouched, count, a_list, generator, empty_first, no_chunk, write, no_content, not_modified, file, restart,
-        restart_late, fail, fail_in_generator, fail_late, endless, swallow,
+        restart_late, fail, fail_in_generator, fail_late, endless, held, upload, password, swallow,
     )
 }  # fmt: skip
 
@@ -182,7 +220,6 @@ def directory() -> Path:
 def site() -> Page:
     """All pages; under /outage with a store that is gone, under /function with a file wrapper that is a function."""
     secret, store = os.environ["SESSION_SECRET"], SQLiteStore(directory() / "sessions.db")
-    store.scan()  # so that a server which forks from here on does so with the file open
     lost = directory() / f"lost-{os.getpid()}.db"
     branches: dict[str, Page] = {
         "outage": SessionMiddleware(pages, secret, SQLiteStore(lost)),
@@ -202,6 +239,8 @@ def settings(store: Store) -> tuple[Store, dict[str, Any]]:
     """What this process is told to do differently."""
     given = json.loads(os.environ.get("SESSIONWARE_TEST_SETTINGS", "{}"))
     logging.basicConfig(level=given.get("log", "WARNING"))
+    if given.get("opens"):
+        store.scan()  # so that a server which forks from here on does so with the file open
     if "namespace" in given:
         store = store.namespace(given["namespace"])
     return store, {"cookie": Cookie(**given.get("cookie", {})), "timeouts": Timeouts(**given.get("timeouts", {}))}
@@ -211,7 +250,7 @@ def with_function(app: Page) -> Page:
     """The site on a server whose `wsgi.file_wrapper` is a function."""
 
     def server(environ: Environ, start_response: Any) -> Iterable[bytes]:
-        wrapper = environ["wsgi.file_wrapper"]
+        wrapper = file_wrapper(environ)
         return app({**environ, "wsgi.file_wrapper": lambda *args: wrapper(*args)}, start_response)
 
     return server
@@ -231,9 +270,24 @@ class InheritingServer(WSGIServer):
         self.setup_environ()
 
 
+class InheritingCheroot(cheroot.wsgi.Server):
+    """cheroot's server, on a socket that listens already."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.listener = listener
+        super().__init__(listener.getsockname(), site())
+
+    def bind(self, *_args: Any, **_options: Any) -> socket.socket:
+        self.socket = self.listener
+        return self.listener
+
+
 def serve(server: str, listener: socket.socket) -> None:
     if server == "waitress":
         waitress.serve(site(), sockets=[listener], threads=4)
+    elif server == "cheroot":
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        InheritingCheroot(listener).safe_start()
     else:
         wsgiref_server = InheritingServer(listener)
         wsgiref_server.set_app(site())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import os
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +34,7 @@ NOTES = Schema("notes", 1, ("CREATE TABLE sessionware_notes (text)",))
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc for open files")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+needs_libc_fork = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks by a call of glibc's")
 
 
 def record(number: int = 1, **fields: Any) -> Record:
@@ -581,8 +584,8 @@ def test_a_new_store_has_nothing_open(path: Path) -> None:
     assert sibling.scan() == []
 
 
-def fork(work: Callable[[], None]) -> int:
-    pid = os.fork()
+def fork(work: Callable[[], None], how: Callable[[], int] = os.fork) -> int:
+    pid = how()
     if pid:
         return pid
     try:
@@ -647,6 +650,50 @@ def test_a_child_leaves_the_connections_of_other_threads_alone(store: SQLiteStor
     thread.join(30)
 
     assert code == 0
+
+
+@needs_libc_fork
+def test_a_child_of_which_python_was_not_told_refuses_what_was_open(store: SQLiteStore, path: Path) -> None:
+    """Servers written in C, such as uWSGI, fork without running the hooks. What such a child wrote could be lost."""
+    store.create(record(1))
+
+    def is_refused() -> None:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="--lazy-apps"):
+                store.create(record(2))
+        with ThreadPoolExecutor() as threads, pytest.raises(StoreUnavailable, match="--lazy-apps"):
+            threads.submit(store.scan).result()
+        assert SQLiteStore(path.with_name("other.db")).scan() == []
+
+    assert exit_code(fork(is_refused, ctypes.PyDLL(None).fork)) == 0
+    assert store.scan() == [record(1)]
+
+
+@needs_libc_fork
+def test_a_child_of_which_python_was_not_told_uses_what_was_closed(store: SQLiteStore, path: Path) -> None:
+    """It is as good as one of which Python was told."""
+
+    def write_before_and_after() -> None:
+        store.create(record(1))
+        store.close()
+        store.create(record(2))
+
+    assert exit_code(fork(write_before_and_after, ctypes.PyDLL(None).fork)) == 0
+    assert store.scan() == [record(1), record(2)]
+
+
+@needs_libc_fork
+@needs_proc
+def test_a_child_of_which_python_was_not_told_closes_nothing_of_its_parent(store: SQLiteStore, path: Path) -> None:
+    """SQLite forbids it. The child may have nothing to do with the store but to close it at its end."""
+    store.create(record(1))
+
+    def close() -> None:
+        before = open_files(path)
+        store.close()
+        assert open_files(path) == before > 0
+
+    assert exit_code(fork(close, ctypes.PyDLL(None).fork)) == 0
 
 
 @needs_fork

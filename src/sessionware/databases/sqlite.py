@@ -128,12 +128,16 @@ class Database:
 
     def close(self) -> None:
         """Close every thread's connection. None may be in use. A later use opens the file again."""
+        if os.getpid() != _process:
+            _notice_fork()
         self._local = threading.local()
         for connection, (mark, _) in _open.copy().items():
             if mark is self._mark:
                 _close(connection)
 
     def _connection(self) -> sqlite3.Connection:
+        if os.getpid() != _process:
+            _notice_fork()
         try:
             held: _Held = self._local.held
         except AttributeError:
@@ -164,6 +168,11 @@ class Database:
 
     def _opened(self) -> _Held:
         """This thread's connection, to the file that is at the path now."""
+        if self.path in _without_locks:
+            raise StoreUnavailable(
+                f"{str(self.path)!r} was in use when this process was forked without Python being told, so that its "
+                "locks hold nothing: start uWSGI with --lazy-apps or --py-call-uwsgi-fork-hooks."
+            )
         with _alone_at(self.path):
             is_other = self._follow()
             connection = _connect(self.path)
@@ -304,6 +313,14 @@ _open: dict[sqlite3.Connection, tuple[object, Path]] = {}
 #: The connections that a forked child found open. They are kept for ever, because the child must not close them.
 _inherited: list[sqlite3.Connection] = []
 
+#: The process that all of this is about.
+_process = os.getpid()
+
+#: What was open at a fork that was not announced. What this process wrote there could be lost, so it uses none of it.
+_without_locks: set[Path] = set()
+
+_noticing = threading.Lock()
+
 
 def _close(connection: sqlite3.Connection) -> None:
     _, path = _open.pop(connection, (None, None))
@@ -323,12 +340,22 @@ def _before_fork() -> None:
         database._before_fork()
 
 
+def _notice_fork() -> None:
+    """For servers written in C that fork without running Python's hooks, such as uWSGI: nothing was closed before."""
+    with _noticing:
+        if os.getpid() != _process:
+            _without_locks.update(path for _, path in _open.values())
+            _after_fork()
+
+
 def _after_fork() -> None:
+    global _process
     _locks.clear()
     _inherited.extend(_open)
     _open.clear()
     for database in list(_databases):
         database._after_fork()
+    _process = os.getpid()  # last: until then, other threads wait for their turn to notice
 
 
 if hasattr(os, "register_at_fork"):
