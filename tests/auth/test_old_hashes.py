@@ -7,15 +7,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import bcrypt
 import pytest
-from django.contrib.auth import hashers
-from werkzeug.security import generate_password_hash
 
-from dev import ROOT
 from sessionware import Busy, ConfigError, LoginFailed
 from sessionware.auth import Argon2Hasher, Auth, Verified
-from tests.project.pages import blocks
 from tests.support.auth_kit import CHEAP, PASSWORD, AuthSite
 
 OLD = "old$" + PASSWORD
@@ -51,14 +46,6 @@ def refused(site: AuthSite, password: str, name: str = "Ada") -> list[tuple[str,
     with pytest.raises(LoginFailed):
         site.auth.authenticate(site.manager, name, password)
     return [(event.name, event.detail) for event in site.events]
-
-
-def recipes() -> dict[str, Any]:
-    """The functions that docs/security.md shows."""
-    namespace: dict[str, Any] = {"__name__": "security"}
-    for block in blocks((ROOT / "docs" / "security.md").read_text(encoding="utf-8")):
-        exec(block.code, namespace)
-    return namespace
 
 
 # Right, wrong, not mine
@@ -250,37 +237,3 @@ def test_what_cannot_be_called_is_refused(value: Any) -> None:
     """When the object is built."""
     with pytest.raises(ConfigError, match="verify_legacy"):
         Auth(AuthSite().users, verify_legacy=value)
-
-
-# The recipes of the documentation
-
-HASHES = {
-    "Django, PBKDF2": ("verify_django", lambda text: hashers.PBKDF2PasswordHasher().encode(text, "salt", 1000)),
-    "Django, bcrypt": (
-        "verify_django",
-        lambda text: hashers.BCryptSHA256PasswordHasher().encode(text, bcrypt.gensalt(4)),
-    ),
-    "werkzeug, scrypt": ("verify_werkzeug", lambda text: generate_password_hash(text, "scrypt:1024:8:1")),
-    "werkzeug, PBKDF2": ("verify_werkzeug", lambda text: generate_password_hash(text, "pbkdf2:sha256:1000")),
-    "bcrypt": ("verify_bcrypt", lambda text: bcrypt.hashpw(text.encode()[:72], bcrypt.gensalt(4)).decode()),
-}
-EACH_PASSWORD = {"usual": PASSWORD, "not ASCII": "pass\u00e9 \u5bc6\u7801", "longer than bcrypt reads": "x" * 100}
-
-
-@pytest.mark.parametrize("password", EACH_PASSWORD.values(), ids=EACH_PASSWORD)
-@pytest.mark.parametrize(("recipe", "hashed"), HASHES.values(), ids=HASHES)
-def test_a_recipe_lets_the_right_people_in(recipe: str, hashed: Callable[[str], str], password: str) -> None:
-    """With hashes that the real packages made."""
-    verify_legacy = recipes()[recipe]
-    site = site_with(verify_legacy, hashed(password))
-
-    assert refused(site, "not the password") == [("login.failed", "mismatch")]
-    site.logged_in("ada", password)
-    assert CHEAP.verify(site.users.find_by_key("ada").password_hash, password)
-
-
-@pytest.mark.parametrize("recipe", ["verify_django", "verify_werkzeug", "verify_bcrypt"])
-@pytest.mark.parametrize("stored", ["!", "", OLD, "md5$salt$digest", "$2x$", "plain text"])
-def test_a_recipe_says_so_if_it_does_not_know(recipe: str, stored: str) -> None:
-    """None, and nothing is raised."""
-    assert recipes()[recipe](stored, PASSWORD) is None

@@ -19,12 +19,14 @@ LAYERS = """
     sessionware
     __main__  testing.__main__
     cli  testing
+    testing.clients
     testing.server_contract
     testing.scenarios  testing.store_contract  testing.users_contract
     testing.interleaving.engine  testing.store_races
     testing.interleaving.ending
     testing.interleaving.site  testing.interleaving.states
     testing.interleaving.world  testing.faulty_store  testing.faulty_proxy  testing.races  testing.store_cases
+    testing._cookie_jars
     auth
     auth.pages.app
     auth.pages.passage

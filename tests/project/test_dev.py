@@ -263,7 +263,7 @@ AGAIN = " ".join(
     [
         "python3 dev.py compiled tests/rules tests/auth/test_login.py",
         *(f"tests/unit/test_{name}.py" for name in COMPILED),
-        "tests/contrib/test_toy_adapters.py all",
+        "tests/contrib/test_toy_adapters.py tests/contrib/test_clients.py all",
     ]
 )
 

@@ -53,7 +53,7 @@ from sessionware.auth import (
     validate_password,
     verify_password,
 )
-from sessionware.testing import FaultyStore
+from sessionware.testing import FaultyStore, MovableClock, log_in, session_of
 
 
 def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -138,6 +138,17 @@ def manager(sessions: SessionManager, user: User) -> None:
     assert_type(opened.headers([("A", "b")]), list[tuple[str, str]])
     account: Account = user
     sessions.end_all(account)
+
+
+def in_tests(client: object, sessions: SessionManager, user: User) -> None:
+    clock = MovableClock()
+    SessionManager("secret", clock=clock)
+    clock.advance(timedelta(hours=1))
+    log_in(client, sessions, user, data={"n": 1})
+    log_in(client, sessions, "ada", url="https://localhost/")
+    with session_of(client, sessions) as session:
+        assert_type(session, Session)
+    log_in(client, sessions, 7)  # type: ignore[arg-type]
 
 
 class Request:

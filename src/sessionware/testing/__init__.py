@@ -6,6 +6,7 @@ pytest is not imported here. To see the values in a failed assertion, let it rew
 
 from __future__ import annotations
 
+from .clients import MovableClock, log_in, session_of
 from .faulty_proxy import FaultyProxy
 from .faulty_store import FaultyStore
 from .interleaving.ending import Ending
@@ -21,6 +22,7 @@ __all__ = [
     "Ending",
     "FaultyProxy",
     "FaultyStore",
+    "MovableClock",
     "Reply",
     "Request",
     "Scenario",
@@ -30,4 +32,6 @@ __all__ = [
     "UsersContract",
     "Verdict",
     "explore",
+    "log_in",
+    "session_of",
 ]
