@@ -40,13 +40,14 @@ def arguments_from_settings(settings: Mapping[str, Any], prefix: str = "") -> di
     """Arguments for `SessionManager` from the settings of an ini file that have this prefix. Raises `ConfigError`."""
     given = Hidden(settings)
     del settings
-    return _from_text(given.value, lambda name: prefix + name, prefix)
+    ours = Settings({name: str(value) for name, value in given.value.items() if name.startswith(prefix)})
+    return _from_text(ours, lambda name: prefix + name, prefix)
 
 
-def _from_text(given: Mapping[str, Any], spelt: Callable[[str], str], prefix: str) -> dict[str, Any]:
+def _from_text(given: Settings, spelt: Callable[[str], str], prefix: str) -> dict[str, Any]:
     ours, known = [name for name in given if name.startswith(prefix)], {spelt(name): name for name in _KNOWN}
     _check_names(ours, known)
-    return _arguments(Settings({known[name]: str(given[name]) for name in ours}), spelt)
+    return _arguments(Settings({known[name]: given[name] for name in ours}), spelt)
 
 
 class Settings(dict[str, str]):

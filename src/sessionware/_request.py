@@ -27,15 +27,16 @@ def get_session(request: Request, environ_key: str = ENVIRON_KEY) -> Session:
 def environ_and_session(request: Request, environ_key: str) -> tuple[Environ, Session]:
     """The request's WSGI environ, and its session. Raises `ConfigError` like `get_session`."""
     environs = list(_environs(request))
-    for environ in environs:
-        session = environ.get(environ_key)
+    found = [(environ, environ[environ_key]) for environ in environs if isinstance(environ.get(environ_key), Session)]
+    if not found or not is_under_way(found[0][1]):
+        # Django's sessions are made without the environ. Pyramid's are made when they are first asked for, also if an
+        # environ is served again and still holds the session of the first time.
+        of_framework = getattr(request, "session", None) if environs and environ_key == ENVIRON_KEY else None
+        session = getattr(of_framework, "sessionware", None)
         if isinstance(session, Session):
-            return environ, session
-    # Django's sessions are made without the environ, so ours is on its own.
-    of_framework = getattr(request, "session", None) if environs and environ_key == ENVIRON_KEY else None
-    session = getattr(of_framework, "sessionware", None)
-    if isinstance(session, Session):
-        return environs[0], session
+            return environs[0], session
+    if found:
+        return found[0]
     raise ConfigError(
         f"There is no session under {environ_key!r} in this request. Wrap the application where it is created, around "
         "everything that uses sessions: app = SessionMiddleware(app, secret=…, store=…)"

@@ -476,7 +476,7 @@ def test_index_says_how_each_shop_is_tested(shop: Shop) -> None:
 
 
 #: Their examples count visits. They become shops, one by one.
-COUNTERS = ["django", "flask", "pyramid"]
+COUNTERS = ["django", "flask"]
 
 COUNT = """
 import sys, importlib, webtest

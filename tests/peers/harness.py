@@ -81,8 +81,10 @@ def run_pytest(source: Path, *arguments: str, plugin: str) -> Outcomes:
     """
     found = source.parent.parent / f"{source.name}-{plugin}.xml"
     found.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", plugin, f"--junitxml={found}"]
-    environment = {**os.environ, "PYTHONPATH": str(dev.ROOT)}
+    # Not `python -m pytest`, which looks into the peer's directory first: there may be a package `tests` in it too.
+    pytest = str(Path(sys.executable).with_name("pytest"))
+    command = [pytest, "-q", "-p", "no:cacheprovider", "-p", plugin, f"--junitxml={found}"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [dev.ROOT, source]))}
     subprocess.run([*command, "-o", "junit_family=xunit1", *arguments], cwd=source, env=environment, check=False)
     return dict(_outcome(case) for case in ElementTree.parse(found).iter("testcase"))
 

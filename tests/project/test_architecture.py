@@ -16,6 +16,7 @@ SOURCE = dev.ROOT / "src" / "sessionware"
 
 #: Every module, top layer first. A module imports only from layers below its own, so there can be no cycle.
 LAYERS = """
+    contrib.pyramid
     sessionware
     __main__  testing.__main__
     cli  testing
@@ -108,7 +109,9 @@ HOLDERS = {
     "cryptography": "_seals",
     "msgpack": "_core.values",
     "precis_i18n": "usernames",
+    "pyramid": "contrib.pyramid",
     "webob": "auth.pages.request",
+    "zope": "contrib.pyramid",
 }
 
 NO_PACKAGES = {"sessionware", "_typeshed"}  # ourselves, and what exists for type checkers only

@@ -8,8 +8,10 @@ makes it. A block that cannot run here has `<!-- not run: why -->` on the line b
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,7 +46,11 @@ def test_the_python_on_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     cli.main(["secret", "--file", "session-secret"])
 
-    run(page, {"__name__": page.stem, "app": hello})
+    # Frameworks look up the module that calls them. Its name is not the page's alone, which may be a framework's.
+    module = ModuleType(f"page_{page.stem}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    run(page, vars(module) | {"app": hello})
 
 
 @each_page
