@@ -84,7 +84,9 @@ def run_pytest(source: Path, *arguments: str, plugin: str) -> Outcomes:
     # Not `python -m pytest`, which looks into the peer's directory first: there may be a package `tests` in it too.
     pytest = str(Path(sys.executable).with_name("pytest"))
     command = [pytest, "-q", "-p", "no:cacheprovider", "-p", plugin, f"--junitxml={found}"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [dev.ROOT, source]))}
+    # The directory of the plugins as well, for those that must not import our package `tests`.
+    paths = [dev.ROOT, dev.ROOT / "tests" / "peers", source]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
     subprocess.run([*command, "-o", "junit_family=xunit1", *arguments], cwd=source, env=environment, check=False)
     return dict(_outcome(case) for case in ElementTree.parse(found).iter("testcase"))
 

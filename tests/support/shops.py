@@ -49,6 +49,7 @@ class Shop(NamedTuple):
 
 
 SHOPS = [
+    Shop("beaker", "beaker", "adapter"),
     Shop("bottle", "bottle", debug=debug_bottle),
     Shop("cherrypy", "cherrypy", debug=debug_cherrypy),
     Shop("falcon", "falcon"),

@@ -1,0 +1,32 @@
+"""A plugin for pytest: puts sessionware in Beaker's place, before anything imports Beaker's own sessions.
+
+Those tests use secrets such as "blah", which are refused, keep sessions in the cookie, which needs a store here, and
+remove the directories of stores that are in use. So the plugin gives them a secret and a store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from beaker.container import MemoryNamespaceManager
+
+from sessionware import Keyring, MemoryStore
+from sessionware.contrib import beaker, beaker_options
+
+STORE = MemoryStore()
+
+
+def good_secret(options: dict[str, Any]) -> Keyring:
+    """Another one for each that the test would have."""
+    given = [options.get(name) for name in ("secret", "validate_key", "encrypt_key")]
+    return Keyring(hashlib.sha256(repr(given).encode()).hexdigest())
+
+
+# There is no public way around a good secret and a store. In Beaker, `encrypt_key` is a secret too.
+beaker_options._USED += ("encrypt_key",)
+beaker_options._NOT_NEEDED -= {"encrypt_key"}
+beaker_options._keyring = good_secret
+beaker_options._store = lambda options: STORE
+beaker.Session.namespace_class = MemoryNamespaceManager  # type: ignore[attr-defined]  # what TestSessionObject checks first
+beaker.install()
