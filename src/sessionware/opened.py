@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._core.commit import abandon, close, finish
+from ._core.commit import abandon, close, finish, is_due, save
 from ._core.lookup import DETACHED, FOREIGN, STORED, UNLOADED
 from ._core.response import with_session
 from ._core.tickets import CookieValue
@@ -40,6 +40,11 @@ class Opened:
         return self._transaction.has_changes()
 
     @property
+    def is_due(self) -> bool:
+        """Whether the session has no changes, but saving would write it all the same, to extend its life."""
+        return is_due(self._transaction)
+
+    @property
     def cookie(self) -> str | None:
         """The value of the cookie that the browser should have now; after `session.commit()`, the new one."""
         transaction, request, ticket = self._transaction, self._request, None
@@ -74,6 +79,14 @@ class Opened:
             self._transaction.site.warnings.check_headers(headers)
             return headers
         return with_session(headers, self._transaction, self._request)
+
+    def save(self) -> None:
+        """Save what `finish` would save, and go on: for frameworks that save a session when they are told to.
+
+        What could not be saved stays to be saved. Raises what `finish` raises.
+        """
+        if not self._is_under_way:
+            save(self._transaction)
 
     def finish(self, *, failed: bool = False) -> None:
         """Save before the response's headers go out. With `failed`, for a server error, drop what is not saved yet.

@@ -332,6 +332,54 @@ def test_environ_that_is_used_again_gets_a_session_of_its_own(manager: SessionMa
     assert second.cookie is not None
 
 
+def logged_in(manager: SessionManager) -> str:
+    """The cookie of somebody who is logged in."""
+    return manager.login_cookie("ada")[1]
+
+
+def test_session_can_be_saved_more_than_once(manager: SessionManager) -> None:
+    """By a framework that saves when a view says so: the request goes on, and may still log in."""
+    opened = manager.open(cookie=None)
+    opened.session["n"] = 1
+    opened.save()
+    first = opened.cookie
+    opened.session.login("ada")
+    opened.save()
+
+    assert None not in (first, opened.cookie)
+    assert first != opened.cookie
+    assert manager.open(cookie=opened.cookie).session["n"] == 1
+
+
+def test_session_that_was_only_read_is_due_after_an_hour(manager: SessionManager, clock: Clock) -> None:
+    """And saving it extends its life."""
+    cookie = logged_in(manager)
+    end = manager.open(cookie=cookie).session.expires_at
+    clock.tick(3599)
+    early = manager.open(cookie=cookie)
+    clock.tick(1)
+    opened = manager.open(cookie=cookie)
+
+    assert not opened.is_due  # nobody has looked
+    assert (early.session.username, opened.session.username) == ("ada", "ada")
+    assert opened.is_due
+    assert not opened.modified
+    opened.save()
+    assert end is not None
+    assert manager.open(cookie=cookie).session.expires_at == end + 3600
+
+
+def test_session_is_not_due_for_a_passive_request(manager: SessionManager, clock: Clock) -> None:
+    """Rule 14: what a script sends by itself prolongs nothing."""
+    cookie = logged_in(manager)
+    clock.tick(3600)
+    opened = manager.open(cookie=cookie)
+    opened.session.keep_alive = False
+
+    assert opened.session.username == "ada"
+    assert not opened.is_due
+
+
 def test_ended_session_counts_as_modified(manager: SessionManager) -> None:
     """The cookie has to go."""
     framework = CookieFramework(manager)

@@ -19,6 +19,8 @@ LAYERS = """
     contrib.pyramid
     contrib.beaker
     contrib.beaker_options
+    contrib.django
+    contrib.django_outage  contrib.django_settings
     sessionware
     __main__  testing.__main__
     cli  testing
@@ -109,7 +111,9 @@ PUBLIC = {"sessionware", "auth", "testing"}
 HOLDERS = {
     "argon2": "auth.passwords",
     "beaker": "contrib.beaker",
+    "asgiref": "contrib.django",
     "cryptography": "_seals",
+    "django": "contrib.django contrib.django_outage contrib.django_settings",
     "msgpack": "_core.values",
     "precis_i18n": "usernames",
     "pyramid": "contrib.pyramid",
@@ -124,7 +128,7 @@ MAX_FILE_LINES = 400
 
 #: How long some may get, and why.
 LONGER_FILES = {
-    "_core.commit": (420, "the rules of commit, read as one"),
+    "_core.commit": (440, "the rules of commit, read as one"),
     "_core.transaction": (420, "what one request has, did and wants, and what each of it means"),
     "testing.scenarios": (1050, "data: a list of scenarios"),
 }
@@ -278,12 +282,14 @@ def is_private(name: str) -> bool:
 def test_each_third_party_package_has_one_holder(module: str) -> None:
     """What a dependency does is wrapped in one module; all others are spared its details and its import time."""
     packages = {name.split(".")[0] for name in imports(module)} - sys.stdlib_module_names - NO_PACKAGES
-    strangers = {package for package in packages if HOLDERS.get(package) != module}
+    strangers = {package for package in packages if module not in HOLDERS.get(package, "").split()}
 
     assert not strangers, f"{module} may not import {sorted(strangers)}: see HOLDERS"
 
 
-@pytest.mark.parametrize(("package", "holder"), HOLDERS.items())
+@pytest.mark.parametrize(
+    ("package", "holder"), [(package, holder) for package, holders in HOLDERS.items() for holder in holders.split()]
+)
 def test_every_holder_holds_its_package(package: str, holder: str) -> None:
     """The table of holders says what is, not what was."""
     assert package in {name.split(".")[0] for name in imports(holder)}

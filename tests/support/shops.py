@@ -52,6 +52,7 @@ SHOPS = [
     Shop("beaker", "beaker", "adapter"),
     Shop("bottle", "bottle", debug=debug_bottle),
     Shop("cherrypy", "cherrypy", debug=debug_cherrypy),
+    Shop("django", "django", "adapter"),
     Shop("falcon", "falcon"),
     Shop("pyramid", "pyramid", "adapter"),
     Shop("webob", "webob"),

@@ -22,6 +22,9 @@ from .values import Data
 
 logger = logging.getLogger("sessionware")
 
+#: In the place of a session's end.
+REWRITE = -1
+
 
 def commit(transaction: Transaction) -> None:
     """Save what was done. Raises `StoreUnavailable`, `SessionConflict`, `SessionTooLarge` and `TypeError`."""
@@ -52,15 +55,27 @@ def _drop(transaction: Transaction, standing: Standing, why: str) -> None:
     transaction.changes.watch(dropped)
 
 
+def save(transaction: Transaction) -> None:
+    """Save what was done or, if the session was only read, extend its life."""
+    if transaction.accessed:
+        commit(transaction)
+        if transaction.stored is not None and not transaction.has_written:
+            _keep_alive(transaction, transaction.stored)
+
+
+def is_due(transaction: Transaction) -> bool:
+    """Whether a session that was only read should be written all the same, to extend its life or to seal it anew."""
+    stored = transaction.stored if transaction.accessed else None
+    return stored is not None and not transaction.has_written and _due_end(transaction, stored) is not None
+
+
 def finish(transaction: Transaction, *, failed: bool) -> None:
     """Save before the headers go out. After a 5xx (`failed`) nothing is saved (rule 11)."""
     try:
         if failed:
             abandon(transaction, "the response is a server error")
-        elif transaction.accessed:
-            commit(transaction)
-            if transaction.stored is not None and not transaction.has_written:
-                _keep_alive(transaction, transaction.stored)
+        else:
+            save(transaction)
     finally:
         if transaction.phase is OPEN:
             transaction.phase = HEADERS_SENT  # also if it raises: some response goes out all the same
@@ -377,33 +392,39 @@ def _swap_back(transaction: Transaction, stored: Stored, before: Envelope) -> No
 
 
 def _keep_alive(transaction: Transaction, stored: Stored) -> None:
-    """Extend the life of a session that was only read.
-
-    If an old secret sealed it or its cookie, both are sealed again. A failure is an event: the visitor has the page.
-    """
-    record, envelope, is_stale, is_cut = stored
-    now = transaction.site.now()
+    """Extend the life of a session that was only read. A failure is an event: the visitor has the page."""
     try:
-        if is_stale or transaction.is_stale_ticket:
+        end = _due_end(transaction, stored)
+        if end == REWRITE:
             _replace(transaction, stored, is_upkeep=True)
-            return
-        if not is_cut and lifetime.is_settled(record.expires_at, envelope.idle, now):
-            return
-        _, end = lifetime.used(envelope, transaction.site.limits, now)
-        is_shorter = is_cut or lifetime.is_too_late(record.expires_at, end)
-        if not is_shorter and not lifetime.touch_is_worth_it(end, record.expires_at, envelope.granted_idle):
-            return
-        if record.expires_at <= now or _is_passive(transaction):
-            return
-        if is_shorter or SLIDING in envelope.extra:
-            _replace(transaction, stored, is_upkeep=True)
-        else:
+        elif end is not None:
             transaction.site.records.touch(stored, end)
     except StoreError as error:
         transaction.tell("store.unavailable", stored, detail=f"touch: {error}")
     except SessionTooLarge as error:
         detail = f"it could not be sealed anew, and ends when its old secret does: {error}"
         transaction.tell("session.write_discarded", stored, detail=detail)
+
+
+def _due_end(transaction: Transaction, stored: Stored) -> int | None:
+    """When a session that was only read should end now, if that is worth a write.
+
+    `REWRITE` if more than that has to be written: an old secret sealed the record or its cookie, its life gets shorter,
+    or its cookie slides.
+    """
+    record, envelope, is_stale, is_cut = stored
+    now = transaction.site.now()
+    if is_stale or transaction.is_stale_ticket:
+        return REWRITE
+    if not is_cut and lifetime.is_settled(record.expires_at, envelope.idle, now):
+        return None
+    _, end = lifetime.used(envelope, transaction.site.limits, now)
+    is_shorter = is_cut or lifetime.is_too_late(record.expires_at, end)
+    if not is_shorter and not lifetime.touch_is_worth_it(end, record.expires_at, envelope.granted_idle):
+        return None
+    if record.expires_at <= now or _is_passive(transaction):
+        return None
+    return REWRITE if is_shorter or SLIDING in envelope.extra else end
 
 
 def _is_passive(transaction: Transaction) -> bool:
