@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from sessionware import SQLiteStore, get_session
 from sessionware.contrib.django import get_manager
 
-secret, *older = Path("session-secret").read_text().splitlines()  # from: python -m sessionware secret --file …
+secrets = Path("session-secret").read_text().splitlines()  # from: python -m sessionware secret --file session-secret
 GOODS = ("tea", "milk", "honey")
 PAGES = {
     "page.html": """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{{ title }}</title>
@@ -61,8 +61,8 @@ settings.configure(
         "django.contrib.messages.middleware.MessageMiddleware",
     ],
     ROOT_URLCONF=__name__,
-    SECRET_KEY=secret,
-    SECRET_KEY_FALLBACKS=older,
+    SECRET_KEY=secrets[0],
+    SECRET_KEY_FALLBACKS=secrets[1:],
     SESSION_ENGINE="sessionware.contrib.django",
     SESSION_EXPIRE_AT_BROWSER_CLOSE=True,
     SESSIONWARE={"store": SQLiteStore("app.db")},

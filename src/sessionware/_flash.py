@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._markup import PlainMarkup
 from ._storable import checked_text
 
 KEY = "_flash_"
 
 Entry = list[Any]
 """A random id, the message, its queue, and whether it is markup."""
-
-
-class _Markup(str):
-    """Text that is HTML. Templates ask for `__html__`, and then do not escape it."""
-
-    __slots__ = ()
-
-    def __html__(self) -> str:
-        return str.__str__(self)
 
 
 def entry(id: bytes, message: object, queue: str) -> Entry:
@@ -36,4 +28,4 @@ def of_queue(entries: list[Entry], queue: str | None) -> list[Entry]:
 
 def messages(entries: list[Entry]) -> list[Any]:
     """What was left in them."""
-    return [_Markup(text) if is_markup else text for _, text, _, is_markup in entries]
+    return [PlainMarkup(text) if is_markup else text for _, text, _, is_markup in entries]

@@ -1048,12 +1048,12 @@ def test_stranger_with_an_unknown_cookie_moves_nothing(moved: TestApp) -> None:
     assert "1970" in moved.get("/who").headers["Set-Cookie"]
 
 
-SIGN_IN = "cross-site-sign-in-django-part.md"
+SIGN_IN = "cross-site-sign-in.md"
 
 
 @pytest.fixture
 def signing_in() -> TestApp:
-    page = code_of(SIGN_IN, "def come_back")
+    page = code_of(SIGN_IN, "signing.dumps")
     visitor = browser(out=page["set_out"], bounce=page["bounce"], who=VIEWS["who"])
     from django.conf import settings
     from django.urls import path

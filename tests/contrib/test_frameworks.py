@@ -24,7 +24,7 @@ from webtest.forms import Form
 import dev
 import sessionware
 from tests.support.kit import WatchedStore
-from tests.support.shops import EXAMPLES, SHOPS, Shop, each_shop, environ
+from tests.support.shops import EXAMPLES, SHOPS, Shop, each_shop
 
 INDEX = (dev.ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
 PYPROJECT = (dev.ROOT / "pyproject.toml").read_text(encoding="utf-8")
@@ -475,29 +475,6 @@ def test_index_says_how_each_shop_is_tested(shop: Shop) -> None:
     assert line["seen"] == "PEP 3333" or numbers(line["seen"]) >= numbers(ROWS[shop.name]["since"])
 
 
-#: Their examples count visits. They become shops, one by one.
-COUNTERS = ["flask"]
-
-COUNT = """
-import sys, importlib, webtest
-visitor = webtest.TestApp(importlib.import_module(sys.argv[1]).app)
-print(visitor.get("/").text, visitor.get("/").text)
-"""
-
-
-@pytest.mark.parametrize("name", COUNTERS)
-def test_counter_counts(name: str, tmp_path: Path) -> None:
-    """In a process of its own, because Django can be configured only once in one."""
-    (tmp_path / "session-secret").write_text(secrets.token_urlsafe(32))
-    command = [sys.executable, "-c", COUNT, f"{name}_app"]
-
-    done = subprocess.run(command, cwd=tmp_path, env=environ(), capture_output=True, text=True)
-
-    assert done.stdout == "Stranger: 1 Stranger: 2\n", done.stderr
-
-
 def test_every_example_of_a_framework_is_tested() -> None:
     """A file that is added has to be added here, and to the pages."""
-    tested = {shop.example for shop in SHOPS} | {EXAMPLES / f"{name}_app.py" for name in COUNTERS}
-
-    assert tested == set(EXAMPLES.glob("*_app.py")) - {EXAMPLES / "notes_app.py"}
+    assert {shop.example for shop in SHOPS} == set(EXAMPLES.glob("*_app.py")) - {EXAMPLES / "notes_app.py"}

@@ -12,7 +12,7 @@ from typing import Any
 from beaker.container import MemoryNamespaceManager
 
 from sessionware import Keyring, MemoryStore
-from sessionware.contrib import beaker, beaker_options
+from sessionware.contrib import _beaker_options, beaker
 
 STORE = MemoryStore()
 
@@ -24,9 +24,9 @@ def good_secret(options: dict[str, Any]) -> Keyring:
 
 
 # There is no public way around a good secret and a store. In Beaker, `encrypt_key` is a secret too.
-beaker_options._USED += ("encrypt_key",)
-beaker_options._NOT_NEEDED -= {"encrypt_key"}
-beaker_options._keyring = good_secret
-beaker_options._store = lambda options: STORE
+_beaker_options._USED += ("encrypt_key",)
+_beaker_options._NOT_NEEDED -= {"encrypt_key"}
+_beaker_options._keyring = good_secret
+_beaker_options._store = lambda options: STORE
 beaker.Session.namespace_class = MemoryNamespaceManager  # type: ignore[attr-defined]  # what TestSessionObject checks first
 beaker.install()

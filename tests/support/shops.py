@@ -54,6 +54,7 @@ SHOPS = [
     Shop("cherrypy", "cherrypy", debug=debug_cherrypy),
     Shop("django", "django", "adapter"),
     Shop("falcon", "falcon"),
+    Shop("flask", "flask", "adapter"),
     Shop("pyramid", "pyramid", "adapter"),
     Shop("webob", "webob"),
     Shop("wsgi"),

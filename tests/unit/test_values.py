@@ -15,8 +15,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils.safestring import mark_safe
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from sessionware import Session
 from sessionware._core.values import MAX_EXTENSION_DEPTH, decode, encode
@@ -154,6 +156,40 @@ def test_subclass_comes_back_as_its_base_type(value: object, expected: object) -
 
     assert again == expected
     assert types_of(again) == types_of(expected)
+
+
+def test_markup_stays_markup() -> None:
+    """Wherever it is in a value, so that a template does not escape it; and text that looks like it stays text."""
+    value = {"list": [Markup("<b>saved</b>"), "<b>typed</b>"], "tuple": (Markup(""),), "set": {Markup("é")}}
+
+    again = decode(encode(value))
+
+    assert again == value
+    assert types_of(again) == types_of(value)
+
+
+def test_markup_of_another_library_is_known_by_what_it_says() -> None:
+    """Django's, for example, comes back as the type that most templates use."""
+    again = decode(encode([mark_safe("<b>saved</b>")]))[0]
+
+    assert (again, type(again)) == ("<b>saved</b>", Markup)
+
+
+def test_markup_without_markupsafe_is_still_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Templates that have no such type ask for `__html__`."""
+    encoded = encode(mark_safe("<b>saved</b>"))
+    monkeypatch.setitem(sys.modules, "markupsafe", None)
+
+    again = decode(encoded)
+
+    assert (again, again.__html__()) == ("<b>saved</b>", "<b>saved</b>")
+    assert not hasattr(again + "<b>", "__html__")
+
+
+def test_markup_that_cannot_be_written_is_refused() -> None:
+    """As text is."""
+    with pytest.raises(TypeError, match="lone surrogate"):
+        encode([Markup("<b>\ud800</b>")])
 
 
 def nested(levels: int) -> tuple[Any, ...]:

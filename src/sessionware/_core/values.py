@@ -1,9 +1,9 @@
 """Values as bytes: what a session can hold, encoded by msgpack. What goes in comes out equal and of the same type.
 
 None, bool, int, float, str, bytes, list and dict are msgpack's own. tuple, set, datetime, date, Decimal, UUID and
-integers over 64 bits are extension types. Subclasses come back as their base type, bytearray and memoryview as bytes.
-Anything else is a `TypeError` that names the type. Never pickle: anyone who can
-write to a store that is read by pickle can run code in the server.
+integers over 64 bits are extension types, and so is markup: text that says by `__html__` that it is HTML. Other
+subclasses come back as their base type, bytearray and memoryview as bytes. Anything else is a `TypeError` that names
+the type. Never pickle: anyone who can write to a store that is read by pickle can run code in the server.
 
 The same value gives the same bytes, so bytes serve as a value's fingerprint.
 """
@@ -19,6 +19,7 @@ from uuid import UUID
 
 from msgpack import ExtType, Packer, unpackb
 
+from .._markup import markup
 from ..errors import NotStorable
 
 Data = dict[str, bytes]
@@ -27,7 +28,7 @@ Data = dict[str, bytes]
 #: Each level is a nested C call when decoding, so without a limit a hostile value would crash the process.
 MAX_EXTENSION_DEPTH = 8
 
-_TUPLE, _SET, _DATETIME, _DATE, _DECIMAL, _UUID, _BIG_INT = range(1, 8)
+_TUPLE, _SET, _DATETIME, _DATE, _DECIMAL, _UUID, _BIG_INT, _MARKUP = range(1, 9)
 
 #: Types whose values cannot change, so that one that was handed out need not be checked for changes.
 IMMUTABLE = frozenset({type(None), bool, int, float, str, bytes, datetime, date, Decimal, UUID})
@@ -73,6 +74,8 @@ def _substitute(value: object, *, depth: int) -> object:
     for base, code, text in _AS_TEXT:
         if isinstance(value, base):
             return ExtType(code, text(value).encode())
+    if isinstance(value, str) and hasattr(type(value), "__html__"):
+        return ExtType(_MARKUP, str.__str__(value).encode())
     for kind, plain in _PLAIN:
         if isinstance(value, kind):
             return plain(value)
@@ -140,4 +143,5 @@ _FROM_TEXT: dict[int, Callable[[str], object]] = {
     _DECIMAL: Decimal,
     _UUID: UUID,
     _BIG_INT: partial(int, base=16),
+    _MARKUP: markup,
 }

@@ -18,7 +18,8 @@ from typing import Any
 from uuid import uuid4
 
 from sessionware import ConfigError, Opened, SessionManager
-from sessionware.contrib.beaker_options import Options, Site, options_of, site_of
+
+from ._beaker_options import Options, Site, options_of, site_of
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]

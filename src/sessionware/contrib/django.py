@@ -17,8 +17,9 @@ from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 
 from sessionware import Opened, Session
-from sessionware.contrib.django_outage import OutageMiddleware
-from sessionware.contrib.django_settings import get_manager, seconds
+
+from ._django_outage import OutageMiddleware
+from ._django_settings import get_manager, seconds
 
 __all__ = ["OutageMiddleware", "SessionStore", "get_manager"]
 

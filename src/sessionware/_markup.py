@@ -1,0 +1,21 @@
+"""Text that is HTML, and says so to templates by `__html__`."""
+
+from __future__ import annotations
+
+
+class PlainMarkup(str):
+    """Markup that says no more than that it is. What is added to it makes plain text."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return str.__str__(self)
+
+
+def markup(text: str) -> str:
+    """The text as markup: of the type that Flask, Pyramid and most templates know by name, where it is installed."""
+    try:
+        from markupsafe import Markup
+    except ImportError:
+        return PlainMarkup(text)
+    return Markup(text)  # noqa: S704 - it was markup when it was stored
