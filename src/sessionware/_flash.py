@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._markup import PlainMarkup
+from ._markup import markup
 from ._storable import checked_text
 
 KEY = "_flash_"
@@ -28,4 +28,4 @@ def of_queue(entries: list[Entry], queue: str | None) -> list[Entry]:
 
 def messages(entries: list[Entry]) -> list[Any]:
     """What was left in them."""
-    return [PlainMarkup(text) if is_markup else text for _, text, _, is_markup in entries]
+    return [markup(text) if is_markup else text for _, text, _, is_markup in entries]

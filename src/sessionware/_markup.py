@@ -12,6 +12,12 @@ class PlainMarkup(str):
         return str.__str__(self)
 
 
+def is_markup(text: str) -> bool:
+    """Whether the text says that it is HTML as it stands. One whose `__html__` escapes it is not."""
+    as_html = getattr(text, "__html__", None)
+    return as_html is not None and as_html() == str.__str__(text)
+
+
 def markup(text: str) -> str:
     """The text as markup: of the type that Flask, Pyramid and most templates know by name, where it is installed."""
     try:

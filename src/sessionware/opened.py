@@ -57,17 +57,6 @@ class Opened:
             ticket = tickets.sent(transaction.site.keys, request)  # nobody has looked: it stays whatever it is
         return None if ticket is None else tickets.value(transaction.site.keys, request, ticket)
 
-    @property
-    def max_age(self) -> int | None:
-        """The seconds for which the browser should keep the cookie that it gets now; None until it is closed."""
-        told = self._transaction.cookie()
-        return told.max_age if isinstance(told, SetCookie) else None
-
-    @property
-    def discarded(self) -> str | None:
-        """Why changes of this request were dropped, as `session.write_discarded` tells it; None if none were."""
-        return self._transaction.discarded
-
     def headers(self, headers: Headers) -> Headers:
         """The response's headers with `Set-Cookie`, `Vary` and `Cache-Control` merged in.
 

@@ -510,34 +510,6 @@ def test_toy_adapters_are_short(framework: type) -> None:
     assert len(inspect.getsource(framework).splitlines()) < 60
 
 
-def test_max_age_is_what_the_cookie_is_sent_with(manager: SessionManager, clock: Clock) -> None:
-    """None for one that goes when the browser is closed, and for a response that sends none."""
-    opened = manager.open()
-    opened.session["n"] = 1
-    opened.session.commit()
-    until_closed = opened.max_age
-    opened.session.remember(3600)
-    opened.session.renew_token()
-    opened.finish()
-    later = manager.open(cookie=opened.cookie)
-    assert later.session["n"] == 1
-
-    assert (until_closed, opened.max_age, later.max_age) == (None, 3600, None)
-
-
-def test_discarded_says_why_changes_were_dropped(manager: SessionManager) -> None:
-    """A framework may have to tell its application, as Django does with an error of its own."""
-    framework = CookieFramework(manager)
-    framework.request(lambda session: session.login("ada"))
-    slow = manager.open(cookie=framework.cookie)
-    slow.session["n"] = 1
-    before = slow.discarded
-    framework.request(lambda session: session.invalidate())
-    slow.finish()
-
-    assert (before, slow.discarded) == (None, "the session was ended meanwhile")
-
-
 # A framework whose session object carries ours ---------------------------------------------------------------------
 
 

@@ -131,7 +131,6 @@ MAX_FILE_LINES = 400
 #: How long some may get, and why.
 LONGER_FILES = {
     "_core.commit": (440, "the rules of commit, read as one"),
-    "_core.transaction": (420, "what one request has, did and wants, and what each of it means"),
     "testing.scenarios": (1050, "data: a list of scenarios"),
 }
 

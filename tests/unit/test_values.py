@@ -175,6 +175,18 @@ def test_markup_of_another_library_is_known_by_what_it_says() -> None:
     assert (again, type(again)) == ("<b>saved</b>", Markup)
 
 
+def test_text_that_escapes_itself_is_no_markup() -> None:
+    """What a template would have shown as text must not come back as HTML."""
+
+    class Typed(str):
+        def __html__(self) -> str:
+            return "&lt;b&gt;"
+
+    again = decode(encode(Typed("<b>")))
+
+    assert (again, type(again)) == ("<b>", str)
+
+
 def test_markup_without_markupsafe_is_still_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     """Templates that have no such type ask for `__html__`."""
     encoded = encode(mark_safe("<b>saved</b>"))

@@ -136,9 +136,6 @@ class Transaction:
 
     _new_id: bytes | None
 
-    discarded: str | None = None
-    """Why changes were dropped, if some were."""
-
     visitors_token: str | None = None
     """The token for forms that this request got without a session."""
 
@@ -388,7 +385,6 @@ class Transaction:
 
     def tell_discarded(self, keys: tuple[str, ...], why: str) -> None:
         """Report what was dropped, by the names of the keys."""
-        self.discarded = why
         self.tell("session.write_discarded", self.stored or self.missed, keys=keys, detail=why)
 
     def note(self, error: StoreError) -> None:

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from msgpack import ExtType, Packer, unpackb
 
-from .._markup import markup
+from .._markup import is_markup, markup
 from ..errors import NotStorable
 
 Data = dict[str, bytes]
@@ -74,7 +74,7 @@ def _substitute(value: object, *, depth: int) -> object:
     for base, code, text in _AS_TEXT:
         if isinstance(value, base):
             return ExtType(code, text(value).encode())
-    if isinstance(value, str) and hasattr(type(value), "__html__"):
+    if isinstance(value, str) and is_markup(value):
         return ExtType(_MARKUP, str.__str__(value).encode())
     for kind, plain in _PLAIN:
         if isinstance(value, kind):
