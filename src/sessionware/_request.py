@@ -18,7 +18,8 @@ _ENVIRON_ATTRIBUTES = ("environ", "env", "wsgi_environ", "META")
 def get_session(request: Request, environ_key: str = ENVIRON_KEY) -> Session:
     """The session of a request, which may be an environ or any request object that carries one.
 
-    Raises `ConfigError` if there is none because the application is not wrapped in `SessionMiddleware`.
+    Raises `ConfigError` if there is none because the application is not wrapped in `SessionMiddleware`, or because
+    something else was passed.
     """
     session = request.get(environ_key) if isinstance(request, dict) else None
     return session if isinstance(session, Session) else environ_and_session(request, environ_key)[1]
@@ -37,6 +38,10 @@ def environ_and_session(request: Request, environ_key: str) -> tuple[Environ, Se
             return environs[0], session
     if found:
         return found[0]
+    if not environs:
+        raise ConfigError(
+            f"{type(request).__name__} is no request: pass the WSGI environ, or your framework's request object."
+        )
     raise ConfigError(
         f"There is no session under {environ_key!r} in this request. Wrap the application where it is created, around "
         "everything that uses sessions: app = SessionMiddleware(app, secret=…, store=…)"

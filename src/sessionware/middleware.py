@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import iscoroutinefunction
 from typing import Literal
 
 from ._bodies import NO_FILES, WHOLE, is_file, watched_files
@@ -102,6 +103,11 @@ class SessionMiddleware:
     def _put_around(self, app: WSGIApplication, manager: SessionManager, environ_key: str) -> None:
         if not callable(app):
             raise ConfigError(f"SessionMiddleware(app, …): app must be a WSGI application, not {type(app).__name__}.")
+        if iscoroutinefunction(app) or iscoroutinefunction(app.__call__):  # type: ignore[operator]
+            raise ConfigError(
+                f"SessionMiddleware(app, …): this {type(app).__name__} is asynchronous (ASGI). Sessions are for WSGI "
+                "applications: pass one of these, such as falcon.App() for falcon.asgi.App()."
+            )
         check_environ_key(environ_key)
         self._app = app
         self._manager = manager

@@ -8,6 +8,7 @@ import traceback
 import types
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -171,6 +172,32 @@ def test_an_outage_of_the_accounts_is_no_failed_login(site: AuthSite, ada: User)
     assert response.status_code == 503
     assert site.told("login.failed") == []
     assert browser.who() is None
+
+
+@pytest.mark.parametrize(
+    ("broken", "act"),
+    [
+        ("find_by_key", lambda auth, environ: auth.login(environ, "Ada", PASSWORD)),
+        ("add", lambda auth, environ: auth.register(environ, "Bob", PASSWORD)),
+        ("delete", lambda auth, environ: auth.delete_account(environ, PASSWORD)),
+    ],
+    ids=["login", "register", "delete_account"],
+)
+def test_an_outage_of_the_accounts_is_a_503_although_the_framework_catches_it(
+    site: AuthSite, ada: User, broken: str, act: Callable[[Auth, dict[str, Any]], object]
+) -> None:
+    """Also to a stranger, of whom no session was looked at yet. Most frameworks make a 500 of any exception."""
+    visitor = site.logged_in("Ada") if broken == "delete" else site.browser()
+    site.users.broken[broken] = StoreUnavailable("the disk is on fire")
+
+    def caught(environ: dict[str, Any]) -> None:
+        with suppress(StoreUnavailable):
+            act(site.auth, environ)
+
+    _, response = visitor.visit(caught, method="POST", status="500 Oops")
+
+    assert (response.status_code, response.headers.get("Set-Cookie")) == (503, None)
+    assert response.headers["Retry-After"]
 
 
 @on_both_media

@@ -20,7 +20,7 @@ from werkzeug.security import generate_password_hash
 
 import dev
 from sessionware import LoginFailed
-from sessionware.auth import Auth
+from sessionware.auth import Auth, SQLiteUsers
 from tests.project.pages import blocks
 from tests.support.auth_kit import CHEAP, PASSWORD, AuthSite
 
@@ -176,7 +176,7 @@ def test_a_recipe_knows_hashes_of_earlier_releases(page: dict[str, Any], old: Ol
 )
 def test_argon2_needs_no_function_without_djangos_mark(page: dict[str, Any], stored: str) -> None:
     """Neither do those of passlib, or of anybody who makes argon2's own format."""
-    copied = page["hash_to_store"](stored)
+    copied = page["hash_to_store"](stored, "django")
 
     assert copied.startswith("$argon2id$")
     assert not lets_in(site_with(copied, None), "not the password")
@@ -186,34 +186,35 @@ def test_argon2_needs_no_function_without_djangos_mark(page: dict[str, Any], sto
 # Hashes that are too quick
 
 QUICK = {
-    "Django 1.11, md5": "md5$salt$2338b2cbd799d580b6a70349f87de5ea",
-    "Django 1.11, sha1": "sha1$salt$46d4784c977433fbad9a03e0f62179e2bf36cc1c",
-    "Django 1.11, md5 without salt": "md5$$9cc2ae8a1ba7a93da39b46fc1019c481",
+    "Django 1.11, md5": ("django", "md5$salt$2338b2cbd799d580b6a70349f87de5ea"),
+    "Django 1.11, sha1": ("django", "sha1$salt$46d4784c977433fbad9a03e0f62179e2bf36cc1c"),
+    "Django 1.11, md5 without salt": ("django", "md5$$9cc2ae8a1ba7a93da39b46fc1019c481"),
+    "32 digits": ("werkzeug", "9cc2ae8a1ba7a93da39b46fc1019c481"),
+    "32 digits, capitals": ("django", "9CC2AE8A1BA7A93DA39B46FC1019C481"),
+    "Werkzeug 2.0, sha256": (
+        "werkzeug",
+        "sha256$kA15hbEE59liUWxC$7cf9803347c940ed188500ca63292d94a00ce1ccd3466bbfd88a14c1866e5597",
+    ),
+    **{
+        f"Werkzeug's formula, {algorithm}": (
+            "werkzeug",
+            f"{algorithm}$salt${hmac.new(b'salt', b'correct horse battery staple', algorithm).hexdigest()}",
+        )
+        for algorithm in ("md5", "sha1")
+    },
 }
 
 
-@pytest.mark.parametrize("stored", QUICK.values(), ids=QUICK)
-def test_quick_hashes_are_strengthened_at_once(page: dict[str, Any], stored: str) -> None:
+@pytest.mark.parametrize(("library", "stored"), QUICK.values(), ids=QUICK)
+def test_quick_hashes_are_strengthened_at_once(page: dict[str, Any], library: str, stored: str) -> None:
     """The digest is gone from the table before anybody logs in, and people get in all the same."""
-    strengthened = page["hash_to_store"](stored)
+    strengthened = page["hash_to_store"](stored, library)
     site = site_with(strengthened, page["verify_any"])
 
     assert stored.rpartition("$")[2] not in strengthened
     assert not lets_in(site, "not the password")
     assert not lets_in(site, stored.rpartition("$")[2])
     assert lets_in(site, "correct horse battery staple")
-
-
-def test_werkzeugs_quick_hashes_are_an_hmac(page: dict[str, Any]) -> None:
-    """As the page says, for whoever has those."""
-    stored = "sha256$kA15hbEE59liUWxC$7cf9803347c940ed188500ca63292d94a00ce1ccd3466bbfd88a14c1866e5597"  # by 2.0
-    quick = {**page["QUICK"], "sha256": lambda salt, password: hmac.new(salt, password, "sha256").hexdigest()}
-    with pytest.MonkeyPatch.context() as patching:
-        patching.setitem(page, "QUICK", quick)
-        site = site_with(page["strengthened"](stored), page["verify_strengthened"])
-
-        assert not lets_in(site, "not the password")
-        assert lets_in(site, "correct horse battery staple")
 
 
 # What no recipe knows
@@ -272,6 +273,29 @@ User(username="eve", password=make_password("correct horse battery staple", hash
 """
 
 
+def test_old_ids_lead_to_the_new_ones(page: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tables that refer to accounts. One that was registered here is not among them."""
+    monkeypatch.chdir(tmp_path)
+    (block,) = [block for block in BLOCKS if "new_ids" in block.code]
+    users = SQLiteUsers("app.db")
+    rows = [(7, "ada", None, "ada@shop.example", True), ("u-8", "bob", None, "bob@shop.example", True)]
+    assert page["copy_accounts"](rows, users) == []
+    users.add("eve", "Eve", None, {})
+
+    namespace = dict(page)
+    exec(block.code, namespace)
+
+    assert namespace["new_ids"] == {
+        old: user.id for old, name in ((7, "ada"), ("u-8", "bob")) if (user := users.find_by_key(name))
+    }
+
+
+def test_quick_hash_of_an_unknown_library_is_an_error(page: dict[str, Any]) -> None:
+    """While it is copied, and not when somebody cannot log in."""
+    with pytest.raises(ValueError, match="no 'Werkzeug'"):
+        page["hash_to_store"]("sha256$salt$" + 64 * "0", "Werkzeug")
+
+
 @pytest.fixture
 def old_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -293,7 +317,7 @@ def test_the_loop_copies_djangos_table(
     assert copied() == ["ADA is there already, as ada", "_ _ cannot be a name here"]
     accounts = {name: site.users.find_by_key(name) for name in ("ada", "grace", "bob", "eve")}
     assert accounts["grace"].username == "Grace"
-    assert accounts["ada"].data == {"email": "ada@shop.example"}
+    assert accounts["ada"].data == {"email": "ada@shop.example", "old_id": 1}
     assert accounts["bob"].password_hash is None
     assert accounts["eve"].password_hash.startswith("$argon2id$")
     assert [name for name, user in accounts.items() if not user.is_active] == ["grace"]

@@ -23,6 +23,7 @@ from webtest.forms import Form
 
 import dev
 import sessionware
+from tests.project.pages import blocks
 from tests.support.kit import WatchedStore
 from tests.support.shops import EXAMPLES, SHOPS, Shop, each_shop
 
@@ -388,6 +389,49 @@ def test_cherrypys_own_server_takes_the_wrapped_application(load: Callable[[Shop
     tree.graft(site.app, "/")
 
     assert shown(Shopper(site._replace(app=tree)).visit(), "h1") == ["Tea shop"]
+
+
+def test_cherrypys_mounts_share_their_sessions() -> None:
+    """Each is wrapped by one manager, as the page says. CherryPy's tree leads to them."""
+    import cherrypy
+
+    class Counter:
+        @cherrypy.expose  # type: ignore[untyped-decorator]
+        def index(self) -> str:
+            session = sessionware.get_session(cherrypy.request)
+            return str(session.modify("visits", lambda visits: visits + 1, default=0))
+
+    manager = sessionware.SessionManager(secrets.token_urlsafe(32), sessionware.MemoryStore())
+    tree = cherrypy._cptree.Tree()
+    for path in ("/shop", "/admin"):
+        tree.graft(manager.wrap(cherrypy.Application(Counter(), path)), path)
+    browser = TestApp(validator(tree))
+
+    assert [browser.get("/shop/").text, browser.get("/admin/").text] == ["1", "2"]
+
+
+def test_cart_in_bottles_signed_cookie_comes_along() -> None:
+    """As the page on frameworks says: once, and the old cookie is removed. Who has none gets no session."""
+    import bottle
+
+    (block,) = [block for block in blocks(INDEX) if "adopt_cart" in block.code]
+    page: dict[str, Any] = {"OLD_SECRET": secrets.token_urlsafe(32)}
+    exec(block.code, page)
+    site = bottle.Bottle()
+    site.route("/old", callback=lambda: bottle.response.set_cookie("cart", "tea,milk", secret=page["OLD_SECRET"]))
+    old_visitor = TestApp(site)
+    old_visitor.get("/old")
+    site.add_hook("before_request", page["adopt_cart"])
+    site.route("/", callback=lambda: "without a session")
+    site.route("/cart", callback=lambda: ", ".join(sessionware.get_session(bottle.request).get("cart", [])))
+    app = sessionware.SessionMiddleware(site, secret=secrets.token_urlsafe(32), store=sessionware.MemoryStore())
+    browser = TestApp(app, cookiejar=old_visitor.cookiejar)
+
+    assert "cart" in browser.cookies
+    browser.get("/")
+    assert list(browser.cookies) == ["sid"]
+    assert browser.get("/cart").text == "tea, milk"
+    assert "Set-Cookie" not in TestApp(app).get("/").headers
 
 
 # The pages

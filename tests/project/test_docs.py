@@ -81,6 +81,26 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
     assert [file for file in files if not (page.parent / file).exists()] == []
 
 
+@each_page
+def test_brackets_are_closed_where_they_were_opened(page: Path) -> None:
+    """In each paragraph and row of a table: one that is left open is where a sentence was cut, or a link is broken."""
+    assert [line for line in prose(page.read_text(encoding="utf-8")) if line.count("[") != line.count("]")] == []
+
+
+def test_bracket_that_is_left_open_is_found() -> None:
+    """In a paragraph of two lines and in a row; not in code."""
+    text = "A [link\nhere](x).\n\nOne [cut\n\n```python\nx = [\n```\n\n| `[` | a |\n| [b | c |\n"
+
+    assert [line for line in prose(text) if line.count("[") != line.count("]")] == ["One [cut", "| [b | c |"]
+
+
+def prose(text: str) -> list[str]:
+    """The paragraphs and the rows of a page, without code."""
+    text = re.sub(r"^ *(```+).*?^ *\1$", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"(`+)[^`].*?\1", "", text, flags=re.DOTALL)
+    return [part.strip() for part in re.split(r"\n\n+|\n(?= *[|*-] ?)", text) if part.strip()]
+
+
 #: A secret that can be copied from where it stands, or one from the environment, which the next shell does not have.
 NO_SECRET = re.compile(
     r"""secret=\\?["'b]|(Middleware|Manager)\((app, )?["']|environ\[\\?["']\w*SECRET|export \w*SECRET="""

@@ -454,7 +454,7 @@ def test_rule_05_what_changes_no_data_is_told_too_when_it_loses(
 
     (event,) = site.told("session.write_discarded")
     assert (visit.set_cookies, event.keys) == ([], ())
-    assert event.detail == f"{name} did nothing: the session's epoch moved meanwhile"
+    assert event.detail == f"{name} did nothing: a login or a renewal replaced its cookie meanwhile"
 
 
 # Rule 6 -----------------------------------------------------------------------------------------------------------
@@ -856,7 +856,8 @@ def test_rule_07_what_a_detached_request_asks_of_the_header_is_told(
 
     assert site.store.records == [before]
     (event,) = site.told("session.write_discarded")
-    assert (event.keys, event.detail) == ((), f"{name} did nothing: the session is detached")
+    assert event.keys == ()
+    assert event.detail == f"{name} did nothing: the session ended, or its cookie was replaced, less than a minute ago"
 
 
 # Rule 8 -----------------------------------------------------------------------------------------------------------

@@ -291,6 +291,21 @@ def test_warning_of_another_site_says_what_to_do_if_it_is_ones_own(
         assert word in event.detail
 
 
+@pytest.mark.parametrize("sends_metadata", [False, True])
+def test_warning_of_a_page_that_hides_its_origin_names_the_policy(sends_metadata: bool) -> None:
+    """Without a referrer, and over plain http, a site's own forms count as another's. No proxy is to blame for that."""
+    metadata = {"Sec-Fetch-Site": "cross-site"} if sends_metadata else {}
+
+    def sent(visited: Visited) -> None:
+        headers = {"Origin": "null", **metadata}
+        visited.browser.do(lambda environ: get_session(environ).get("kept"), headers=headers)
+
+    _, event = told_by("session.cross_origin", sent)
+
+    assert ("Referrer-Policy: no-referrer" in event.detail) is not sends_metadata
+    assert ("proxy" in event.detail) is sends_metadata
+
+
 @pytest.mark.parametrize(
     ("act", "expected"),
     [

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionware import ConfigError, Cookie, SessionMiddleware, Timeouts
+from sessionware import ConfigError, Cookie, SessionMiddleware, Timeouts, get_session
 from sessionware.middleware import paste_filter
 from tests.support.fixed import SECRET
 
@@ -183,3 +183,30 @@ def test_variables_and_ini_files_get_the_same_advice(settings: dict[str, str], a
         SessionMiddleware.from_environ(app, {"SESSIONWARE_SECRET": SECRET, **variables})
     with pytest.raises(ConfigError, match=re.escape(advice)):
         paste_filter(app, {}, secret=SECRET, **settings)
+
+
+async def serve(*arguments: object) -> None:
+    """An ASGI application that is a function."""
+
+
+class Asgi:
+    """One that is an object, as those of frameworks are."""
+
+    async def __call__(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("app", [serve, Asgi()], ids=["function", "object"])
+def test_asynchronous_application_is_refused_when_it_is_wrapped(app: Any) -> None:
+    """Not at the first request, by a complaint about its arguments."""
+    with pytest.raises(ConfigError, match="asynchronous"):
+        SessionMiddleware(app, secret=SECRET)
+
+
+@pytest.mark.parametrize("passed", [None, "environ", object()], ids=["None", "text", "some object"])
+def test_what_is_no_request_is_named(passed: Any) -> None:
+    """That the application has to be wrapped would be the wrong advice."""
+    with pytest.raises(ConfigError, match=f"^{type(passed).__name__} is no request") as caught:
+        get_session(passed)
+
+    assert "Wrap" not in str(caught.value)

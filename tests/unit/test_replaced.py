@@ -24,6 +24,7 @@ from sessionware.databases import sqlite as database_module
 from sessionware.databases import sqlite_file
 from sessionware.stores import file as file_module
 from sessionware.stores.base import Store
+from sessionware.stores.sqlite import check_exists
 from tests.support.fixed import SECRET
 
 NOW = int(time.time())
@@ -73,6 +74,12 @@ class Place:
             self.path.unlink()
         else:
             shutil.rmtree(self.path)
+
+    def forget(self) -> None:
+        """As one does who wants to begin with an empty one."""
+        self.remove()
+        if self.kind == "sqlite":
+            self.path.with_name("sessions-sessionware").unlink()
 
     def restore(self) -> None:
         """Behind the back of whoever has it open."""
@@ -177,7 +184,7 @@ def test_what_is_no_store_is_an_outage_and_left_alone(place: Place) -> None:
     else:
         place.path.mkdir()
     for act in CALLS:
-        with pytest.raises(StoreUnavailable, match="restart to begin with"):
+        with pytest.raises(StoreUnavailable, match=r"(?i)put it back.*restart"):
             act(store)
 
     assert place.path.stat().st_size == 0 if place.kind == "sqlite" else not list(place.path.iterdir())
@@ -439,7 +446,7 @@ def test_a_server_that_is_started_where_nothing_is_makes_the_one_that_all_use(
     """The others follow it, and nothing that they have in hand of the old one gets into it."""
     for number in range(1, 100):
         assert servers[0].ask("create", number) == servers[1].ask("load", number) == "True"
-    place.remove()
+    place.forget()
     servers.append(third := Server(place))
 
     assert third.ask("create", 200) == "True"
@@ -448,6 +455,126 @@ def test_a_server_that_is_started_where_nothing_is_makes_the_one_that_all_use(
     assert servers[0].ask("create", 201) == third.ask("load", 201) == "True"
 
     assert [int.from_bytes(each.id, "big") for each in place.open(place.path).scan()] == [200, 201]
+
+
+# A start while the database is gone ----------------------------------------------------------------------------------
+
+
+def test_start_while_the_database_is_gone_is_an_outage_until_it_is_back(tmp_path: Path) -> None:
+    """A server that replaces a worker logs nobody out. What to do is in the error, and nobody need restart."""
+    path, elsewhere = tmp_path / "app.db", tmp_path / "elsewhere.db"
+    before = SQLiteStore(path)
+    before.create(record())
+    before.close()
+    path.rename(elsewhere)
+
+    worker = SQLiteStore(path)
+    sibling = worker.namespace("sibling")
+    for act in CALLS:
+        with pytest.raises(StoreUnavailable, match=r"is gone: put it back.*remove '.*app\.db-sessionware' and restart"):
+            act(worker)
+    assert not path.exists()
+
+    elsewhere.rename(path)
+    assert worker.load(record().id, NOW) == record()
+    assert worker.create(record(2))
+    assert sibling.scan() == []
+
+
+def test_start_on_a_copy_that_has_just_begun_makes_no_tables_in_it(tmp_path: Path) -> None:
+    """Or on one that failed because the disk was full. They would be empty, and the copy would go on beneath them."""
+    path, elsewhere = tmp_path / "app.db", tmp_path / "elsewhere.db"
+    SQLiteStore(path).create(record())
+    backup(path, elsewhere)
+    path.unlink()
+    path.touch()
+
+    worker = SQLiteStore(path)
+    sibling = worker.namespace("sibling")
+    with pytest.raises(StoreUnavailable, match="put it back"):
+        worker.scan()
+    assert path.stat().st_size == 0
+
+    path.write_bytes(elsewhere.read_bytes())
+    assert worker.scan() == [record()]
+    assert sibling.scan() == []
+
+
+def test_names_cannot_be_registered_anew_while_accounts_are_gone(tmp_path: Path) -> None:
+    """Not even by a process that was started after the loss, of a database that nobody had used yet."""
+    path, elsewhere = tmp_path / "app.db", tmp_path / "elsewhere.db"
+    SQLiteUsers(path).close()
+    path.rename(elsewhere)
+
+    worker = SQLiteUsers(path)
+    with pytest.raises(StoreUnavailable, match="put it back"):
+        worker.add("ann", "ann", None, {})
+
+    elsewhere.rename(path)
+    assert worker.add("ann", "ann", None, {}).username == "ann"
+
+
+def test_database_that_comes_back_is_nothing_to_tell(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is no other one than before. That others can read it is told, as at a start."""
+    path, elsewhere = tmp_path / "app.db", tmp_path / "elsewhere.db"
+    SQLiteStore(path).close()
+    path.rename(elsewhere)
+    worker = SQLiteStore(path)
+    elsewhere.rename(path)
+    path.chmod(0o644)
+    worker.scan()
+
+    assert [line for line in caplog.messages if "another file" in line] == []
+    assert len([line for line in caplog.messages if "app.db" in line]) == 1
+
+
+def test_whoever_removes_the_mark_begins_anew(tmp_path: Path) -> None:
+    """As the error says."""
+    path = tmp_path / "app.db"
+    SQLiteStore(path).close()
+    path.unlink()
+    (tmp_path / "app.db-sessionware").unlink()
+
+    assert SQLiteStore(path).create(record())
+
+
+def test_process_that_was_killed_at_its_first_start_locks_nobody_out(tmp_path: Path) -> None:
+    """It has made its mark, which is a lock too, and not yet the database."""
+    (tmp_path / "app.db-sessionware").touch()
+
+    assert SQLiteStore(tmp_path / "app.db").create(record())
+
+
+def test_mark_that_was_copied_alone_locks_nobody_out(tmp_path: Path) -> None:
+    """A repository may ignore `*.db` and hold the mark, which says nothing about the place that it is cloned to."""
+    (tmp_path / "clone").mkdir()
+    SQLiteStore(tmp_path / "app.db").close()
+    shutil.copy(tmp_path / "app.db-sessionware", tmp_path / "clone")
+
+    assert SQLiteStore(tmp_path / "clone" / "app.db").create(record())
+
+
+def test_database_behind_a_link_that_is_gone_is_an_outage(database: Place) -> None:
+    """The mark is beside the file itself, and a link to nothing is an error only where there never was one."""
+    database.path.resolve().rename(database.copy)
+    worker = SQLiteStore(database.path)
+    with pytest.raises(StoreUnavailable, match="put it back"):
+        worker.scan()
+
+    database.copy.rename(database.path.resolve(strict=False))
+    assert worker.scan() == []
+
+
+def test_look_at_a_database_that_is_gone_leaves_its_log(tmp_path: Path) -> None:
+    """A command that is called with its address may not remove what the file needs when it is back."""
+    path, log = tmp_path / "app.db", tmp_path / "app.db-wal"
+    store = SQLiteStore(path)
+    store.create(record())
+    path.rename(tmp_path / "elsewhere.db")
+    with pytest.raises(ConfigError, match="no such file"):
+        check_exists(str(path))
+
+    assert log.stat().st_size > 0
 
 
 def eventually(is_so: Callable[[], bool], *servers: Server) -> None:

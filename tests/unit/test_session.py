@@ -795,7 +795,7 @@ def test_session_is_found_in_any_request_object(attribute: str) -> None:
     assert get_session(types.SimpleNamespace(**{attribute: environ})) is get_session(environ)
 
 
-@pytest.mark.parametrize("request_", [{}, None, types.SimpleNamespace(environ={}), {"sessionware.session": "no"}])
+@pytest.mark.parametrize("request_", [{}, types.SimpleNamespace(environ={}), {"sessionware.session": "no"}])
 def test_missing_middleware_is_a_config_error_with_the_line_to_write(
     request_: Any,
 ) -> None:

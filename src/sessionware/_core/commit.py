@@ -25,6 +25,9 @@ logger = logging.getLogger("sessionware")
 #: In the place of a session's end.
 REWRITE = -1
 
+#: Why what a detached request asked for was not done (rule 7).
+_LATE = "the session ended, or its cookie was replaced, less than a minute ago"
+
 
 def commit(transaction: Transaction) -> None:
     """Save what was done. Raises `StoreUnavailable`, `SessionConflict`, `SessionTooLarge` and `TypeError`."""
@@ -34,7 +37,7 @@ def commit(transaction: Transaction) -> None:
         return
     if transaction.standing in (DETACHED, FOREIGN):
         is_detached, site = transaction.standing is DETACHED, transaction.site
-        why = "the session is detached" if is_detached else site.why_foreign(transaction.request)
+        why = _LATE if is_detached else site.why_foreign(transaction.request)
         _drop(transaction, transaction.standing, why)
         return
     login = transaction.header.login
@@ -253,9 +256,8 @@ def _lose(transaction: Transaction, found: Stored | None) -> None:
         _log_in_apart(transaction, login)
         return
     is_over = found is None or found.envelope.is_tombstone
-    _drop(
-        transaction, DETACHED, "the session was ended meanwhile" if is_over else "the session's epoch moved meanwhile"
-    )
+    what = "the session was ended" if is_over else "a login or a renewal replaced its cookie"
+    _drop(transaction, DETACHED, f"{what} meanwhile")
     if found is not None and found.envelope.is_tombstone and ticket is not None:
         transaction.ended_because = found.envelope.reason_for(token_hash(ticket.token))
 

@@ -106,8 +106,12 @@ class Site:
         """Why a request counts as another site's (rule 13), and what an operator can do if it is not."""
         if isinstance(request, CookieValue):
             return ""
-        advice = _IF_OWN if self.origins.is_foreign(request) else _KEPT_BACK
-        return f"another site sent this ({where_from(request)}); {advice}"
+        return f"another site sent this ({where_from(request)}); {self._advice(request)}"
+
+    def _advice(self, request: Environ) -> str:
+        if not self.origins.is_foreign(request):
+            return _KEPT_BACK
+        return _IF_OWN_AND_UNNAMED if self.origins.is_unnamed(request) else _IF_OWN
 
     def tell_unknown_cookie(self, request: Environ | CookieValue) -> None:
         """Report a cookie that no secret opens: at most once a minute, because junk is cheap to send."""
@@ -155,6 +159,10 @@ a right to; why the session that it names is over. The first record is not None 
 _IF_OWN = (
     "if it was a page of this site, let the proxy pass on the Host that the browser asked for; if that other site may "
     "act in sessions, add its origin to trusted_origins"
+)
+_IF_OWN_AND_UNNAMED = (
+    "if it was a page of this site, it is served with Referrer-Policy: no-referrer, and browsers then do not say over "
+    "plain http whose page it is: write same-origin in its place, or serve the site over https"
 )
 _KEPT_BACK = "the browser may have kept the cookie back (SameSite), so what looks like a first visit may be none"
 

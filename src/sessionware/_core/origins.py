@@ -65,6 +65,10 @@ class Origins:
         parsed = _parse(origin)
         return parsed is not None and _is_own(parsed, environ)
 
+    def is_unnamed(self, environ: Environ) -> bool:
+        """Whether the browser does not say whose page the request comes from, which is what Origin "null" means."""
+        return environ.get("HTTP_ORIGIN") == "null" and "HTTP_SEC_FETCH_SITE" not in environ
+
     def is_cross_site(self, environ: Environ) -> bool:
         """Whether the request comes from another site, so that browsers may keep a SameSite cookie back."""
         site = environ.get("HTTP_SEC_FETCH_SITE")

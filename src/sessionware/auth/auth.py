@@ -28,7 +28,7 @@ from .passwords import DEFAULT_HASHER, Hasher
 from .policy import DEFAULT_POLICY, PasswordPolicy
 from .users.base import User, Users, check_account
 from .verify import Verifier, VerifyLegacy
-from .where import Where, had_outage, method_on_entry, where_of, why_foreign
+from .where import Where, had_outage, method_on_entry, outages_noted, where_of, why_foreign
 
 _numbers = itertools.count(1)
 
@@ -115,8 +115,9 @@ class Auth:
         """
         typed = Hidden(password)
         del password
+        session = None
         if login or not isinstance(request, SessionManager):
-            self._changeable_session(request, f"register(…, login={login})")
+            session = self._changeable_session(request, f"register(…, login={login})")
         where = where_of(request, self._environ_key)  # if it fails, it does so before there is an account
         key = username_key(username)
         if key is None:
@@ -125,7 +126,8 @@ class Auth:
         # Hashed before anybody knows whether the name is free, so that both answers take the same time.
         stored = HiddenText(self._hasher.hash(typed.value))
         try:
-            user = self._users.add(key, username, stored, {} if data is None else data)
+            with outages_noted(session):
+                user = self._users.add(key, username, stored, {} if data is None else data)
         except UsernameTaken:
             where.emit("account.name_taken", account=key)
             raise
@@ -150,9 +152,10 @@ class Auth:
         """
         typed = Hidden(password)
         del password
-        self._changeable_session(request, "login()")
+        session = self._changeable_session(request, "login()")
         where = where_of(request, self._environ_key)
-        user = self._verifier.authenticate(where, username, typed)
+        with outages_noted(session):
+            user = self._verifier.authenticate(where, username, typed)
         self._login_user(request, where, user)
         return user
 
@@ -237,11 +240,12 @@ class Auth:
         where = where_of(request, self._environ_key)
         self._sessions.end_if_erased(session)
         owner = self.require_user(request)
-        user = self._verifier.authenticate(where, owner.username, typed)
-        if user.id != owner.id:  # renamed a moment ago, and somebody else has the name now
-            raise self._not_logged_in(request)
-        self._users.delete(user.id)
-        session.manager.end_all(user_id=user.id, keep=session.id, reason="elsewhere")
+        with outages_noted(session):
+            user = self._verifier.authenticate(where, owner.username, typed)
+            if user.id != owner.id:  # renamed a moment ago, and somebody else has the name now
+                raise self._not_logged_in(request)
+            self._users.delete(user.id)
+            session.manager.end_all(user_id=user.id, keep=session.id, reason="elsewhere")
         session.invalidate()
         where.emit("account.deleted", user)
 

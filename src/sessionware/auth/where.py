@@ -55,14 +55,15 @@ def had_outage(session: object) -> bool:
 
 
 @contextmanager
-def outages_noted(session: Session) -> Iterator[None]:
+def outages_noted(session: Session | None) -> Iterator[None]:
     """Report that the accounts, or the sessions of others, are out of reach, as if it were the request's own session.
 
-    Then the response is a 503, also if a framework makes a 500 of the exception.
+    Then the response is a 503, also if a framework makes a 500 of the exception. Without a session there is none.
     """
     try:
         yield
     except StoreUnavailable as error:
-        if session._transaction.accessed and not had_outage(session):
+        if session is not None and not had_outage(session):
+            session._transaction.accessed = True  # a stranger's login fails before it looks at the session
             session._transaction.note(error)
         raise

@@ -24,12 +24,15 @@ from ..errors import ConfigError, StoreUnavailable
 from .replaced import ReplacedHook, log_replaced
 from .schema import Schema, install, version_of
 from .sqlite_file import (
+    FileId,
     Files,
     checked_path,
     create_file,
     drop_stale_log,
     file_id,
     files_at,
+    how_to_go_on,
+    is_missing,
     mark_log,
     unmark_log,
     warn_of_exposure,
@@ -46,6 +49,8 @@ LOOK_EVERY = 1.0
 class Database:
     """One SQLite file with the tables of `schema`. File (mode 0600) and tables are created if they do not exist.
 
+    A file that was there before and is gone is not created again. Each use is `StoreUnavailable` until it is back.
+
     Raises `ConfigError` if the path cannot hold a database, or if a different release made the tables.
     """
 
@@ -56,11 +61,15 @@ class Database:
         self._mark = object()
         self._local = threading.local()
         self._schemas: list[Schema] = []
+        self._file: FileId | None = None
+        """The file that is used. None if it was gone at the start and is not back yet."""
         with _alone_at(self.path):
-            create_file(self.path)
-            warn_of_exposure(self.path)
-            self._add(schema)
-            self._file = file_id(self.path)
+            if create_file(self.path):
+                warn_of_exposure(self.path)
+                self._add(schema)
+                self._file = self._marked()
+            else:  # No error: a server that cannot start answers nothing at all, and would not notice that it is back.
+                self._remember(schema)
         _databases.add(self)
 
     def __repr__(self) -> str:
@@ -69,6 +78,9 @@ class Database:
     def add(self, schema: Schema) -> None:
         """Create these tables too, unless they exist. Raises `ConfigError` if a different release made them."""
         with _alone_at(self.path), self._failures():
+            if self._file is None and is_missing(self.path):
+                self._remember(schema)
+                return
             is_other = self._follow()
             self._add(schema)
         if is_other:
@@ -83,8 +95,19 @@ class Database:
             if type(error) is sqlite3.DatabaseError:  # not one of its subclasses: the bytes make no sense to SQLite
                 raise ConfigError(f"{str(self.path)!r} is not an SQLite database: give another path.") from error
             raise self._unavailable(error) from error
+        self._remember(schema)
+
+    def _remember(self, schema: Schema) -> None:
+        """Make these tables in a file that is put here later too, if it is one of ours."""
         if schema not in self._schemas:
             self._schemas.append(schema)
+
+    def _marked(self) -> FileId | None:
+        """The file, which is known from now on to have been there, even if it is lost before its first use."""
+        try:
+            return mark_log(self.path).database
+        except OSError:  # a full disk, on which a server can still read
+            return file_id(self.path)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Run one statement and return all its rows, as tuples."""
@@ -197,22 +220,24 @@ class Database:
         """
         found = file_id(self.path)
         if found is None:
-            raise StoreUnavailable(f"{str(self.path)!r} is gone: put it back, or restart to begin with an empty one.")
+            raise StoreUnavailable(f"{str(self.path)!r} is gone: {how_to_go_on(self.path)}")
         if found == self._file:
             return False
         with closing(_connect(self.path)) as connection:
             if version_of(connection, self._schemas[0].name) is None:
                 raise StoreUnavailable(
-                    f"{str(self.path)!r} was replaced by a file without the tables of {self._schemas[0].name!r}: put "
-                    "the right one there, or restart to begin with empty tables."
+                    f"{str(self.path)!r} was replaced by a file without the tables of {self._schemas[0].name!r}: "
+                    f"{how_to_go_on(self.path)}"
                 )
             try:
                 for schema in self._schemas:
                     install(connection, schema, self.path)
             except ConfigError as error:
                 raise StoreUnavailable(str(error)) from error
-        self._file = found
-        return True
+        is_back, self._file = self._file is None, found
+        if is_back:
+            warn_of_exposure(self.path)
+        return not is_back
 
     def _tell_replaced(self) -> None:
         warn_of_exposure(self.path)

@@ -55,7 +55,7 @@ def drop_stale_log(path: Path) -> None:
     """
     with _turn(path, is_made=False) as mark:
         marked, found = _read(mark), files_at(path)
-        if marked is None or marked.database == found.database:
+        if marked is None or found.database in (None, marked.database):  # a database that is gone may come back for it
             return
         if found.log is not None and found.log == marked.log:
             for suffix in _BESIDE:
@@ -102,21 +102,40 @@ def _turn(path: Path, *, is_made: bool) -> Iterator[int | None]:
 
 
 def _read(mark: int | None) -> Files | None:
-    """What the mark says; None if there is none, or if a process was killed while it wrote it."""
-    if mark is None:
+    """What the mark says; None if there is none, or if no database was there yet when it was made."""
+    numbers = _numbers(mark)
+    if not numbers:
         return None
-    try:
-        device, inode, log_device, log_inode = map(int, os.pread(mark, 100, 0).split())
-    except ValueError:
-        return None
+    device, inode, log_device, log_inode, _ = numbers
     return Files((device, inode), (log_device, log_inode) if log_inode else None)
+
+
+def _had_database(mark: int | None) -> bool:
+    """Whether the mark was written here, beside a database.
+
+    It names itself too. So one that was copied here alone, as by a version control that leaves databases out, is none.
+    """
+    return mark is not None and _numbers(mark)[4:] == [os.fstat(mark).st_ino]
+
+
+def _numbers(mark: int | None) -> list[int]:
+    """Device and inode of the database and of its log, and the inode of the mark itself. Empty if it says nothing."""
+    if mark is None:
+        return []
+    line, _, _ = os.pread(mark, 120, 0).partition(b"\n")
+    try:
+        numbers = [int(number) for number in line.split()]
+    except ValueError:
+        return []
+    return numbers if len(numbers) == 5 else []
 
 
 def _write(mark: int | None, files: Files) -> None:
     if mark is not None and files.database is not None:
-        text = " ".join(map(str, (*files.database, *(files.log or (0, 0)))))
-        os.ftruncate(mark, 0)
-        os.pwrite(mark, text.encode() + b"\n", 0)
+        numbers = (*files.database, *(files.log or (0, 0)), os.fstat(mark).st_ino)
+        line = " ".join(map(str, numbers)).encode() + b"\n"
+        os.pwrite(mark, line, 0)  # before it is cut: a process that is killed in between leaves no empty mark
+        os.ftruncate(mark, len(line))
 
 
 def warn_of_exposure(path: Path) -> None:
@@ -143,7 +162,7 @@ def checked_path(path: str | os.PathLike[str]) -> Path:
 
 
 def _problem_with(path: Path) -> str | None:
-    if path.is_symlink() and not path.exists():
+    if path.is_symlink() and not path.exists() and not _is_lost(path):
         return "is a link to a file that does not exist: give the path of the file itself"
     if path.is_dir():
         return "is a directory: give the path of a file in it"
@@ -156,20 +175,42 @@ def _problem_with(path: Path) -> str | None:
     return None
 
 
-def create_file(path: Path) -> None:
+def _is_lost(path: Path) -> bool:
+    """Whether there was a database that is gone: somebody moved or removed it, and may put it back."""
+    with _turn(path, is_made=False) as mark:
+        return _had_database(mark) and is_missing(path)
+
+
+def is_missing(path: Path) -> bool:
+    """Whether there is no database: no file, or an empty one, as of a copy that has just begun or that failed."""
+    return not path.exists() or path.stat().st_size == 0
+
+
+def how_to_go_on(path: Path) -> str:
+    """What to do about a database that is gone."""
+    return f"put it back. To begin with an empty one instead, remove {str(_beside(path, _MARK))!r} and restart."
+
+
+def create_file(path: Path) -> bool:
     """Create the file, readable by its owner only. SQLite gives the files beside it the same mode.
+
+    Returns False, and creates none, where there was a database that is gone: an empty one in its place would log
+    everybody out and give their names to whoever registers first.
 
     A file that exists is not even opened: closing it again would drop the locks that this process has on it. A log that
     is there without a database is what a lost one has left, and SQLite would take it for that of the new one.
     """
     try:
-        with _turn(path, is_made=not path.exists()):
+        with _turn(path, is_made=not path.exists()) as mark:
+            if _had_database(mark) and is_missing(path):
+                return False
             if path.exists():
-                return
+                return True
             for suffix in _BESIDE:
                 _beside(path, suffix).unlink(missing_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            return True
     except FileExistsError:
-        return
+        return True
     except OSError as error:
         raise ConfigError(f"{str(path)!r} cannot be created ({error.strerror}): give another path.") from error
