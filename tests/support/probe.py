@@ -225,7 +225,7 @@ def site() -> Page:
         "outage": SessionMiddleware(pages, secret, SQLiteStore(lost)),
         "function": with_function(SessionMiddleware(pages, secret, store)),
     }
-    lost.unlink()
+    lost.unlink(missing_ok=True)  # a process that is loaded anew finds it gone
     root, told = settings(store)
     trunk: Page = SessionMiddleware(pages, secret, root, **told)
 
