@@ -45,6 +45,11 @@ class Opened:
         return is_due(self._transaction)
 
     @property
+    def has_outage(self) -> bool:
+        """Whether the store failed in this request."""
+        return self._transaction.accessed and self._transaction.has_outage
+
+    @property
     def cookie(self) -> str | None:
         """The value of the cookie that the browser should have now; after `session.commit()`, the new one."""
         transaction, request, ticket = self._transaction, self._request, None

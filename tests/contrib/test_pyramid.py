@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from copy import copy
+from copy import copy, deepcopy
 from pathlib import Path
 from traceback import TracebackException
-from typing import Any
+from typing import Any, ClassVar
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
 import pytest
 import transaction
+from pyramid.authorization import Allow, Authenticated
 from pyramid.config import Configurator
 from pyramid.csrf import (
     CookieCSRFStoragePolicy,
@@ -167,6 +170,36 @@ def test_session_is_a_dict_that_stays(browser: Browser) -> None:
     assert browser.read() == {}
 
 
+def test_session_has_what_only_a_dict_has(browser: Browser) -> None:
+    """Operators, the order of keys and a copy, which is a dict."""
+
+    def use(request: Any) -> None:
+        session = request.session
+        session |= {"b": 2}
+        session |= [("c", 3)]
+        assert session is request.session
+        assert (list(reversed(session)), session.popitem()) == (["c", "b", "a"], ("c", 3))
+        assert ({"a": 0, "z": 0} | session, session | {"a": 0}) == ({"a": 1, "z": 0, "b": 2}, {"a": 0, "b": 2})
+        assert (session.copy(), session.fromkeys("xy", 0)) == ({"a": 1, "b": 2}, {"x": 0, "y": 0})
+        assert {type(each) for each in (session.copy(), session | {}, {} | session)} == {dict}
+        with pytest.raises(TypeError, match="unsupported operand"):
+            session | 1
+        with pytest.raises(TypeError, match="unsupported operand"):
+            1 | session
+
+    browser.visit(write("a", 1))
+    browser.visit(use)
+
+    assert browser.read() == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("copied", [copy, deepcopy, pickle.dumps], ids=["copy", "deepcopy", "pickle"])
+def test_session_is_no_value_to_be_kept(browser: Browser, copied: Callable[[Any], Any]) -> None:
+    """A copy would be the same session under another name, and would be empty when it is to be restored."""
+    with pytest.raises(TypeError, match=re.escape("session.copy()")):
+        browser.visit(lambda request: copied(request.session))
+
+
 def test_change_inside_a_value_needs_no_word(browser: Browser) -> None:
     """`changed()` is there for code that calls it, and does nothing."""
     browser.visit(write("cart", {"tea": 1}))
@@ -238,6 +271,28 @@ def test_session_that_is_too_large_is_not_saved(clock: Clock) -> None:
     assert browser.read() == {}
 
 
+def test_session_that_cannot_be_saved_may_have_a_page(clock: Clock) -> None:
+    """By the exception view of the site, at the end of the request too. Nothing is saved, whatever its status is."""
+    site = Site(clock, max_bytes=1024)
+
+    def too_large(error: Exception, request: Any) -> Response:
+        return Response(f"no room beside {list(request.session)}", 413)
+
+    def setup(config: Any) -> None:
+        config.add_exception_view(too_large, context=SessionTooLarge)
+        config.add_exception_view(lambda error, _: Response(f"{error}", 500), context=Exception)
+
+    browser = site.browser(setup)
+    browser.visit(write("list", []))
+    large = browser.visit(write("text", "x" * 2000))
+    unstorable = browser.visit(lambda request: request.session["list"].append(object()))
+
+    assert (large.status_int, large.text) == (413, "no room beside ['list']")
+    assert unstorable.status_int == 500
+    assert "object of type object" in unstorable.text
+    assert browser.read() == {"list": []}
+
+
 # What else finds it -------------------------------------------------------------------------------------------------
 
 
@@ -302,6 +357,21 @@ def test_middleware_around_saves_what_a_stream_writes(site: Site) -> None:
     browser.visit(streamed)
 
     assert browser.read() == {"n": 2}
+
+
+def test_middleware_around_answers_outages_itself(site: Site) -> None:
+    """With its own page, whatever view the site has."""
+
+    def closed(config: Any) -> None:
+        config.add_exception_view(lambda error, _: Response("We are closed.", 503), context=StoreError)
+
+    browser = Browser(site.manager.wrap(site.app(closed)))
+    browser.visit(write("n", 1))
+    site.store.broken = {"load"}
+    answer = browser.visit(write("n", 2))
+
+    assert (answer.status_int, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.text == "The service is unavailable for a moment. Please try again.\n"
 
 
 def test_import_of_the_library_leaves_pyramid_alone() -> None:
@@ -414,6 +484,40 @@ def test_stream_is_not_run_for_head(browser: Browser) -> None:
     assert browser.read() == {"n": 1}
 
 
+def test_stream_that_never_starts_ends_the_session_all_the_same(site: Site) -> None:
+    """For HEAD, and if the visitor is gone: what was written after the headers is saved, and the session is closed."""
+    requests: list[Any] = []
+
+    def late(event: Any) -> None:
+        if event.request.method in ("HEAD", "POST"):
+            event.request.session[event.request.method] = True
+            requests.append(event.request)
+
+    browser = site.browser(lambda config: config.add_subscriber(late, NewResponse))
+    browser.visit(write("n", 1))
+    browser.visit(streamed, "HEAD")
+    hung_up = Request.blank("/", method="POST", headers={"Cookie": f"sid={browser.client.cookies['sid']}"})
+    body = browser.app({**hung_up.environ, "test.view": streamed}, lambda status, headers, exc_info=None: None)
+    body.close()
+
+    assert browser.read() == {"n": 1, "HEAD": True, "POST": True}
+    for request in requests:
+        with pytest.raises(SessionClosed):
+            request.session["later"] = True
+
+
+def test_stream_that_is_broken_off_saves_what_it_has_written(site: Site, browser: Browser) -> None:
+    """The visitor went away, which is no error of the page."""
+    browser.visit(write("n", 1))
+    request = Request.blank("/", headers={"Cookie": f"sid={browser.client.cookies['sid']}"})
+    body = browser.app({**request.environ, "test.view": streamed}, lambda status, headers, exc_info=None: None)
+    chunks = iter(body)
+
+    assert [next(chunks), next(chunks)] == [b"first ", b"last"]
+    body.close()
+    assert browser.read() == {"n": 2}
+
+
 # Exceptions ---------------------------------------------------------------------------------------------------------
 
 
@@ -428,6 +532,14 @@ def flashing_view(status: int) -> Setup:
 def fails(request: Any) -> None:
     request.session["n"] = 1
     raise LookupError
+
+
+def breaks(request: Any) -> None:
+    raise LookupError
+
+
+def missing(request: Any) -> None:
+    raise HTTPNotFound
 
 
 def test_exception_view_may_flash(site: Site) -> None:
@@ -460,9 +572,6 @@ def test_page_that_does_not_exist_leaves_the_session_alone(site: Site, browser: 
     """Pyramid's own 404."""
     browser.visit(write("n"))
     site.store.taken()
-
-    def missing(request: Any) -> None:
-        raise HTTPNotFound
 
     assert browser.visit(missing).status_int == 404
     assert site.store.taken() == []
@@ -507,6 +616,126 @@ def test_outage_may_have_a_page_of_the_sites_own(site: Site, call: str) -> None:
     assert browser.visit(write("n", 2)).text == "We are closed."
 
 
+def look(request: Any, *_more: Any) -> Response:
+    """What a layout with "Hello Ada" does, on any page."""
+    return Response(f"Hello {request.session.get('name')}", 404)
+
+
+def looking_tween(handler: View, _registry: Any) -> View:
+    return lambda request: handler(request) if look(request) else None
+
+
+def looks_in_error_view(config: Any) -> None:
+    config.add_exception_view(lambda error, request: look(request), context=LookupError)
+
+
+def looks_when_not_found(config: Any) -> None:
+    config.add_notfound_view(lambda error, request: look(request))
+
+
+def looks_in_subscriber(config: Any) -> None:
+    config.add_subscriber(lambda event: look(event.request), NewResponse)
+
+
+def looks_in_callback(config: Any) -> None:
+    config.add_subscriber(lambda event: event.request.add_response_callback(look), NewRequest)
+
+
+def looks_in_tween(config: Any) -> None:
+    config.add_tween("tests.contrib.test_pyramid.looking_tween")
+
+
+def looks_behind_pyramid_retry(config: Any) -> None:
+    config.include("pyramid_retry")
+    looks_in_tween(config)
+
+
+LOOKS: list[tuple[Setup, View]] = [
+    (looks_in_error_view, breaks),
+    (looks_when_not_found, missing),
+    (looks_in_subscriber, lambda request: "hello"),
+    (looks_in_callback, lambda request: "hello"),
+    (looks_in_tween, lambda request: "hello"),
+    (looks_behind_pyramid_retry, lambda request: "hello"),
+]
+each_look = pytest.mark.parametrize(("setup", "view"), LOOKS, ids=[setup.__name__ for setup, _ in LOOKS])
+
+
+def down(site: Site, *setups: Setup) -> Browser:
+    """A browser with a session, whose store cannot be read any more."""
+    browser = site.browser(*setups)
+    browser.visit(write("n", 1))
+    site.store.broken = {"load"}
+    return browser
+
+
+@each_look
+def test_outage_where_pyramid_calls_no_exception_view_is_a_503_too(site: Site, setup: Setup, view: View) -> None:
+    """In another exception view, in a tween, and after the view: it does not leave the application."""
+    answer = down(site, setup).visit(view)
+
+    assert (answer.status_int, answer.headers["Retry-After"]) == (503, "5")
+    assert "Set-Cookie" not in answer.headers
+
+
+@each_look
+def test_sites_own_page_is_shown_there_too(site: Site, setup: Setup, view: View) -> None:
+    """Wherever the outage was met first."""
+
+    def closed(config: Any) -> None:
+        config.add_exception_view(lambda error, _: Response("We are closed.", 503), context=StoreError)
+
+    assert down(site, setup, closed).visit(view).text == "We are closed."
+
+
+def test_sites_own_page_must_not_need_the_session(site: Site) -> None:
+    """If it does, ours is shown in its place."""
+    browser = down(site, lambda config: config.add_exception_view(lambda _, request: look(request), context=StoreError))
+
+    assert browser.visit(look).text == "The service is unavailable for a moment. Please try again.\n"
+
+
+def answers_itself(request: Any) -> Response:
+    try:
+        return look(request)
+    except StoreError:
+        return Response("oops", 500)
+
+
+def breaks_meanwhile(request: Any) -> Response:
+    try:
+        return look(request)
+    finally:
+        request.POST["nowhere"]
+
+
+@pytest.mark.parametrize("view", [answers_itself, breaks_meanwhile])
+def test_error_that_was_made_of_an_outage_is_a_503(site: Site, view: View) -> None:
+    """Whoever sees a 500 does not try again (rule 12)."""
+    browser = down(site, lambda config: config.add_exception_view(lambda *_: Response("oops", 500), context=Exception))
+    answer = browser.visit(view)
+
+    assert (answer.status_int, answer.headers["Retry-After"]) == (503, "5")
+
+
+def test_error_that_has_nothing_to_do_with_the_session_stays(site: Site) -> None:
+    """Nobody looked at it, so nobody met the outage."""
+    browser = down(site)
+
+    assert browser.visit(lambda request: Response(f"oops {type(request.session)}", 500)).status_int == 500
+
+
+def test_page_that_can_do_without_the_session_stays(site: Site) -> None:
+    """Only a server error is taken for the outage's."""
+
+    def view(request: Any) -> Response:
+        answer = answers_itself(request)
+        answer.status_int = 200
+        return answer
+
+    assert down(site).visit(view).text == "oops"
+
+
 def test_outage_closes_the_file_that_is_not_sent(site: Site, browser: Browser, tmp_path: Path) -> None:
     """A file that is left open would be a warning, and warnings are errors here."""
     file = tmp_path / "file.txt"
@@ -532,6 +761,8 @@ def test_factory_alone_lets_an_outage_out(site: Site) -> None:
         site.store.broken = {call}
         with pytest.raises(StoreUnavailable):
             browser.visit(write("n", 2))
+    site.store.broken = {"load"}
+    assert browser.visit(answers_itself).text == "oops"
 
 
 # Before, around and after the view ----------------------------------------------------------------------------------
@@ -895,17 +1126,23 @@ def test_factory_takes_a_manager_and_nothing_else() -> None:
         session_factory(SECRET)  # type: ignore[arg-type]
 
 
+def code_on(page: str, wanted: str) -> str:
+    """The block of a page of the documentation in which this is."""
+    text = (dev.ROOT / "docs" / page).read_text(encoding="utf-8")
+    (code,) = [block.code for block in blocks(text) if wanted in block.code]
+    return code
+
+
 def policy_on_the_page(auth: Auth, users: MemoryUsers) -> Any:
-    page = (dev.ROOT / "docs" / "pyramid.md").read_text(encoding="utf-8")
-    (code,) = [block.code for block in blocks(page) if "class SecurityPolicy" in block.code]
-    assert len([line for line in code.partition("class ")[2].splitlines() if line]) == 15
+    code = code_on("pyramid.md", "class SecurityPolicy")
+    assert len([line for line in code.partition("class ")[2].splitlines() if line]) <= 20
     namespace: dict[str, Any] = {}
     exec(code, namespace)
     return namespace["SecurityPolicy"](auth, users)
 
 
 def test_security_policy_on_the_page(site: Site) -> None:
-    """Fifteen lines, with which Pyramid's own `remember` and `forget` log in and out."""
+    """A few lines, with which Pyramid's own `remember` and `forget` log in and out."""
     users = MemoryUsers()
     auth = Auth(users, hasher=Argon2Hasher(time_cost=1, memory_cost=8))
     ada = auth.register(site.manager, "Ada", PASSWORD, login=False)
@@ -921,6 +1158,53 @@ def test_security_policy_on_the_page(site: Site) -> None:
     assert browser.visit(who).text == "Ada True"
     assert browser.visit(lambda request: forget(request), "POST").text == "[]"
     assert browser.visit(who).text == "None False"
+
+
+class MembersOnly:
+    __acl__: ClassVar = [(Allow, Authenticated, "buy")]
+
+
+def test_security_policy_for_accounts_of_ones_own(site: Site) -> None:
+    """The page's second. "Remember me" and "log out everywhere" are there too."""
+    namespace: dict[str, Any] = {"get_session": get_session}
+    exec(code_on("pyramid.md", "class SecurityPolicy"), namespace)
+    exec(code_on("pyramid.md", "class ShopPolicy"), namespace)
+    policy = namespace["ShopPolicy"]({"7": "Ann"})
+    browser = site.browser(lambda config: config.set_security_policy(policy))
+
+    def who(request: Any) -> tuple[Any, ...]:
+        return request.identity, request.authenticated_userid, bool(policy.permits(request, MembersOnly, "buy"))
+
+    assert browser.visit(who).text == "(None, None, False)"
+    kept = browser.visit(lambda request: remember(request, "7", max_age="3600"), "POST")
+    assert "Max-Age=3600" in kept.headers["Set-Cookie"]
+    assert browser.visit(who).text == "('Ann', '7', True)"
+    assert site.manager.end_all(user_id="7") == 1
+    assert browser.visit(lambda request: request.identity).text == "None"
+    browser.visit(lambda request: remember(request, "7"), "POST")
+    browser.visit(lambda request: forget(request), "POST")
+    assert browser.visit(lambda request: request.identity).text == "None"
+
+
+def test_moved_visitor_may_come_back_hours_later(monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path: Path) -> None:
+    """By the page's code, with the cart. The old cookie is gone by then."""
+    monkeypatch.chdir(tmp_path)
+    Path("session-secret").write_text(SECRET)
+    names: dict[str, Any] = {}
+    exec(code_on("coming-from-pyramid-sessions.md", "def take_over"), names)
+    site = Site(clock)
+    with Configurator(session_factory=SignedCookieSessionFactory("the secret of the old sessions")) as config:
+        config.add_view(respond)
+        browser = Browser(config.make_wsgi_app())
+    browser.visit(write("cart", ["tea"]))
+
+    moved = Browser(site.app(lambda config: config.add_subscriber(names["take_over"], NewRequest)))
+    moved.client.cookiejar.set_cookie(next(iter(browser.client.cookiejar)))
+    moved.visit(lambda request: "hello")
+    clock.tick(2 * HOUR)
+
+    assert set(moved.client.cookies) == {"sid"}
+    assert moved.read() == {"cart": ["tea"]}
 
 
 # Two requests at once -----------------------------------------------------------------------------------------------

@@ -351,6 +351,17 @@ def test_session_can_be_saved_more_than_once(manager: SessionManager) -> None:
     assert manager.open(cookie=opened.cookie).session["n"] == 1
 
 
+def test_outage_is_known_whatever_the_framework_made_of_it(manager: SessionManager, store: FaultyStore) -> None:
+    """Rule 12: a server error of such a request is a 503."""
+    opened = manager.open(cookie=logged_in(manager))
+    store.broken.add("load")
+    assert not opened.has_outage
+
+    with pytest.raises(StoreUnavailable):
+        opened.session.get("n")
+    assert opened.has_outage
+
+
 def test_session_that_was_only_read_is_due_after_an_hour(manager: SessionManager, clock: Clock) -> None:
     """And saving it extends its life."""
     cookie = logged_in(manager)

@@ -18,7 +18,7 @@ SOURCE = dev.ROOT / "src" / "sessionware"
 LAYERS = """
     contrib.flask  contrib.flask_login  contrib.django  contrib.pyramid  contrib.beaker
     contrib._flask_sessions  contrib._flask_settings  contrib._django_outage  contrib._django_settings
-    contrib._beaker_options
+    contrib._beaker_options  contrib._pyramid_session
     sessionware
     __main__  testing.__main__
     cli  testing
@@ -117,10 +117,10 @@ HOLDERS = {
     "markupsafe": "_markup",
     "msgpack": "_core.values",
     "precis_i18n": "usernames",
-    "pyramid": "contrib.pyramid",
+    "pyramid": "contrib.pyramid contrib._pyramid_session",
     "webob": "auth.pages.request",
     "werkzeug": "contrib.flask",
-    "zope": "contrib.pyramid",
+    "zope": "contrib.pyramid contrib._pyramid_session",
 }
 
 NO_PACKAGES = {"sessionware", "_typeshed"}  # ourselves, and what exists for type checkers only

@@ -9,47 +9,56 @@ A `SessionManager` that is made in code can be the setting `sessionware.manager`
 
 from __future__ import annotations
 
-import secrets
 import sys
-import time
-from collections.abc import Callable, Generator, Iterator, MutableMapping
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from typing import Any
 
 from pyramid.config import Configurator
-from pyramid.interfaces import ICSRFStoragePolicy, ISession, ISessionFactory
+from pyramid.httpexceptions import HTTPNotFound
+from pyramid.interfaces import ICSRFStoragePolicy, IExecutionPolicy, ISessionFactory
 from pyramid.request import Request
 from pyramid.response import Response
+from pyramid.router import default_execution_policy
 from zope.interface import implementer
 
-from sessionware import ConfigError, Opened, Session, SessionManager, StoreError, get_session
+from sessionware import ConfigError, Opened, SessionManager, StoreError, StoreUnavailable, get_session
 
-PREFIX, MANAGER = "sessionware.", "sessionware.manager"
+from ._pyramid_session import PyramidSession
+
+__all__ = ["CSRFStoragePolicy", "PyramidSession", "includeme", "session_factory", "unavailable"]
+
+_PREFIX, _MANAGER = "sessionware.", "sessionware.manager"
+
+ExecutionPolicy = Callable[[dict[str, Any], Any], Response]
 
 
 def includeme(config: Configurator) -> None:
-    """Set the session factory, the storage policy for CSRF tokens, and the view while the store is down."""
+    """Set the session factory, the storage policy for CSRF tokens, and what is answered while the store is down."""
     registry = config.registry  # whose settings are no local name here, so that no traceback shows the secret
-    names = sorted(name for name in registry.settings if name.startswith(PREFIX))
-    if MANAGER in names and len(names) > 1:
+    names = sorted(name for name in registry.settings if name.startswith(_PREFIX))
+    if _MANAGER in names and len(names) > 1:
         raise ConfigError(f"{', '.join(names)}: set the manager or the others, which its SessionManager(…) can take.")
-    if MANAGER not in names:
-        registry.settings[MANAGER] = SessionManager.from_settings(registry.settings, prefix=PREFIX)
-    factory = session_factory(registry.settings[MANAGER])
+    if _MANAGER not in names:
+        registry.settings[_MANAGER] = SessionManager.from_settings(registry.settings, prefix=_PREFIX)
+    factory = session_factory(registry.settings[_MANAGER])
     config.set_session_factory(factory)
     config.set_csrf_storage_policy(CSRFStoragePolicy())
     config.add_exception_view(unavailable, context=StoreError)
 
-    def check_factory() -> None:
+    def complete() -> None:
         if registry.getUtility(ISessionFactory) is not factory:
             raise ConfigError("Remove the other set_session_factory(…), or session_factory=…, which replaces this one.")
+        policy = registry.queryUtility(IExecutionPolicy, default=default_execution_policy)
+        registry.registerUtility(_outages_answered(policy), IExecutionPolicy)
 
-    config.action(includeme, check_factory, order=sys.maxsize)  # when all of the application is set up
+    config.action(includeme, complete, order=sys.maxsize)  # when all of the application is set up, pyramid_retry too
 
 
 def session_factory(manager: SessionManager) -> Callable[[Request], PyramidSession]:
     """For `config.set_session_factory`, if you don't want all that the include does. Then `StoreError` is yours."""
     if not isinstance(manager, SessionManager):
-        raise ConfigError(f"{MANAGER} must be a SessionManager(secret, store), not {type(manager).__name__}.")
+        raise ConfigError(f"{_MANAGER} must be a SessionManager(secret, store), not {type(manager).__name__}.")
 
     def sessionware_factory(request: Request) -> PyramidSession:
         opened = manager.open(request.environ)
@@ -67,75 +76,19 @@ def unavailable(_error: StoreError, _request: Request) -> Response:
     return Response(b"The service is unavailable for a moment. Please try again.\n", 503, headers)
 
 
-@implementer(ISession)
-class PyramidSession(MutableMapping[str, Any]):
-    """A dict with the methods of Pyramid's `ISession`. Its `sessionware` is our own `Session`, which can do more."""
+def _outages_answered(policy: ExecutionPolicy) -> ExecutionPolicy:
+    """The policy, which also answers outages that meet a tween, a callback or an exception view: Pyramid would not."""
 
-    __slots__ = ("__weakref__", "sessionware")
+    def sessionware_policy(environ: dict[str, Any], router: Any) -> Response:
+        try:
+            return policy(environ, router)
+        except StoreError as error:
+            with router.request_context(environ) as request:  # a fresh one, as the other is finished
+                with suppress(StoreError):  # of a view that needs the session for its layout, or for a permission
+                    return request.invoke_exception_view(reraise=True)
+                return unavailable(error, request)
 
-    def __init__(self, session: Session) -> None:
-        self.sessionware: Session = session
-
-    def __getitem__(self, k: str) -> Any:
-        return self.sessionware[k]
-
-    def __setitem__(self, k: str, value: Any) -> None:
-        self.sessionware[k] = value
-
-    def __delitem__(self, k: str) -> None:
-        del self.sessionware[k]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.sessionware)
-
-    def __len__(self) -> int:
-        return len(self.sessionware)
-
-    def clear(self) -> None:
-        """Drop all data, and log out if somebody is logged in."""
-        self.sessionware.clear()
-
-    @property
-    def created(self) -> int:
-        """When it was first stored, in seconds since the epoch; now, if it is new."""
-        return self.sessionware.created_at or int(time.time())
-
-    @property
-    def new(self) -> bool:
-        """Whether nothing is stored yet."""
-        return self.sessionware.is_new
-
-    def invalidate(self) -> None:
-        """End the session now. Writing afterwards starts a new one."""
-        self.sessionware.invalidate()
-
-    def changed(self) -> None:
-        """Nothing: changes inside values are noticed without it."""
-
-    def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
-        """Leave a message for the next page that asks for it."""
-        if allow_duplicate or msg not in self.peek_flash(queue):
-            self.sessionware.flash(msg, queue)
-
-    def pop_flash(self, queue: str = "") -> list[Any]:
-        """The messages of the queue, which are then removed."""
-        return self.sessionware.pop_flash(queue)
-
-    def peek_flash(self, queue: str = "") -> list[Any]:
-        """The messages of the queue. They stay."""
-        return self.sessionware.peek_flash(queue)
-
-    def new_csrf_token(self) -> str:
-        """Give the session another token for forms, and return it. Forms made until now are refused."""
-        self.sessionware.renew_csrf()
-        return self.get_csrf_token()
-
-    def get_csrf_token(self) -> str:
-        """The session's token for forms. Reading it stores the session, so that it is the same when it is compared."""
-        if self.new:
-            self.sessionware.commit()
-        # From another site, or with a replaced cookie, there is only the visitor's, which anybody can get and compare.
-        return secrets.token_urlsafe() if self.new else self.sessionware.csrf_token
+    return sessionware_policy
 
 
 @implementer(ICSRFStoragePolicy)
@@ -168,29 +121,48 @@ class _Ending:
             self._has_waited = True
             request.add_response_callback(self.answer)  # callbacks that were added later may still write
             return
+        has_failed = response.status_int >= 500
         try:
-            self._opened.finish(failed=response.status_int >= 500)
-        except StoreError:
+            self._opened.finish(failed=has_failed)
+        except Exception:
             _replace(response, request.invoke_exception_view(reraise=True))
+        if has_failed and self._opened.has_outage and response.status_int != 503:
+            outage = StoreUnavailable("The store failed, and the application answered that with another error.")
+            with suppress(HTTPNotFound):  # if only the factory is set, there is no view
+                _replace(response, request.invoke_exception_view((StoreUnavailable, outage, None)))
         self._is_answered, self._is_streamed = True, isinstance(response.app_iter, Generator)
         response.headerlist = self._opened.headers(response.headerlist)
         if self._is_streamed:
-            response.app_iter = _streamed(response.app_iter, self._opened)
+            response.app_iter = _Stream(response.app_iter, self._opened)
 
     def finish(self, _request: Request) -> None:
         if not self._is_streamed:
             self._opened.close(failed=not self._is_answered)
 
 
-def _streamed(body: Generator[bytes, None, None], opened: Opened) -> Iterator[bytes]:
-    """A body that is made while it is sent. What it writes to the session is saved when it is through."""
-    try:
-        yield from body
-    except Exception:
-        opened.close(failed=True)
-        raise
-    finally:
-        opened.close()
+class _Stream:
+    """A body that is made while it is sent. What it writes to the session is saved when it is through, or closed."""
+
+    def __init__(self, body: Generator[bytes, None, None], opened: Opened) -> None:
+        self._body, self._opened = body, opened
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._body)
+        except BaseException as end:
+            self._opened.close(failed=not isinstance(end, StopIteration))
+            raise
+
+    def close(self) -> None:
+        has_failed = True
+        try:
+            self._body.close()
+            has_failed = False
+        finally:
+            self._opened.close(failed=has_failed)
 
 
 def _replace(response: Response, other: Response) -> None:
