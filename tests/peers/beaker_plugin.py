@@ -1,7 +1,9 @@
 """A plugin for pytest: puts sessionware in Beaker's place, before anything imports Beaker's own sessions.
 
 Those tests use secrets such as "blah", which are refused, keep sessions in the cookie, which needs a store here, and
-remove the directories of stores that are in use. So the plugin gives them a secret and a store.
+remove the directories of stores that are in use. So the plugin gives them a secret and a store, and what they do not
+see therefore is how a secret and a store are found by the options, and which `encrypt_key` is without meaning. That is
+in `tests/contrib/test_beaker.py`.
 """
 
 from __future__ import annotations

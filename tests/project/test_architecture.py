@@ -18,7 +18,8 @@ SOURCE = dev.ROOT / "src" / "sessionware"
 LAYERS = """
     contrib.flask  contrib.flask_login  contrib.django  contrib.pyramid  contrib.beaker
     contrib._flask_sessions  contrib._flask_settings  contrib._django_outage  contrib._django_settings
-    contrib._beaker_options  contrib._pyramid_session
+    contrib._pyramid_session  contrib._beaker_session
+    contrib._beaker_options
     sessionware
     __main__  testing.__main__
     cli  testing
@@ -253,9 +254,15 @@ def test_adapters_import_what_is_public() -> None:
     assert not any(private.values()), f"import from {sorted(PUBLIC)} alone: {private}"
 
 
-def parts_of(adapter: str) -> set[str]:
-    """What an adapter has moved into files of their own, as `contrib._flask_settings` is a part of `contrib.flask`."""
-    return {module for module in MODULES if module.startswith(adapter.replace("contrib.", "contrib._") + "_")}
+def parts_of(module: str) -> set[str]:
+    """What an adapter has moved into files of their own. One of these may import another one."""
+    adapter = next((name for name in MODULES if is_part(module, name)), module)
+    return {name for name in MODULES if is_part(name, adapter)}
+
+
+def is_part(module: str, adapter: str) -> bool:
+    """Whether it is one as `contrib._flask_settings` is a part of `contrib.flask`."""
+    return module.startswith(adapter.replace("contrib.", "contrib._") + "_")
 
 
 def test_adapters_and_examples_import_no_private_name() -> None:

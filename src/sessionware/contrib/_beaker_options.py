@@ -28,11 +28,11 @@ _USED: tuple[str, ...] = (
     "webtest_varname",
 )
 
-#: How Beaker encrypts, packs, locks and logs. None of that has to be said here.
+#: How Beaker encrypts, packs, locks and logs, and whether TurboGears has sessions. None of that has to be said here.
 _NOT_NEEDED: frozenset[str] = frozenset(
     (
-        *("crypto_type", "data_serializer", "encrypt_key", "encrypt_nonce_bits", "invalidate_corrupt", "lock_dir"),
-        *("log_file", "memcache_module", "optimistic", "sa_opts", "schema_name", "table_name"),
+        *("crypto_type", "data_serializer", "enabled", "encrypt_key", "encrypt_nonce_bits", "invalidate_corrupt"),
+        *("lock_dir", "log_file", "memcache_module", "optimistic", "sa_opts", "schema_name", "table_name"),
     )
 )
 
@@ -74,7 +74,7 @@ class Site:
         self.timeout = _seconds(given, "timeout")
         if self.timeout is not None and not _flag(given, "save_accessed_time", default=True):
             raise ConfigError("session.timeout counts from the last use: remove session.save_accessed_time = false.")
-        self.remember = _remembered(given, self.timeout)
+        self.remember = remembered(given, self.timeout)
         self.saves_always = _flag(given, "auto")
         self.cookie = _cookie(given)
         self.environ_key = f"sessionware.{given['environ_key']}" if "environ_key" in given else "sessionware.session"
@@ -152,7 +152,7 @@ def _seconds(options: Options, name: str) -> int | None:
     raise ConfigError(f"session.{name} = {value!r}: write a number of seconds, 1 or more, as in session.{name} = 3600.")
 
 
-def _remembered(options: Options, timeout: int | None) -> int | None:
+def remembered(options: Options, timeout: int | None) -> int | None:
     """How long the cookie is to outlive the browser, from the last use; None for not at all."""
     value = options.get("cookie_expires", True)
     if isinstance(value, bool) or str(value).strip().lower() in _FLAGS:
@@ -165,7 +165,7 @@ def _remembered(options: Options, timeout: int | None) -> int | None:
 def _timeouts(timeout: int | None, remember: int | None) -> Timeouts:
     limits: dict[str, int] = {}
     if timeout is not None:
-        limits |= {"idle": timeout, "anonymous": timeout, "unconfirmed": min(_usual("unconfirmed"), timeout)}
+        limits |= {"idle": timeout, "anonymous": timeout}
         limits |= {name: max(_usual(name), timeout) for name in ("lifetime", "anonymous_lifetime")}
     if remember is not None:
         limits |= {name: max(_usual(name), remember) for name in ("remember", "remember_lifetime")}
@@ -180,25 +180,29 @@ def _usual(name: str) -> int:
 def _cookie(options: Options) -> Cookie:
     if not _flag(options, "httponly", default=True):
         raise ConfigError("session.httponly = false: the cookie is always HttpOnly. Remove the option.")
+    secure, samesite = _flag(options, "secure"), options.get("samesite", "Lax")
+    if samesite == "None" and not secure:
+        raise ConfigError("session.samesite = None: browsers take only Secure cookies so. Add session.secure = true.")
     return Cookie(
         name=options.get("key", _DEFAULTS["key"]),
         path=options.get("cookie_path", "/"),
         domain=str(options["cookie_domain"]).removeprefix(".") if "cookie_domain" in options else None,
-        secure=True if _flag(options, "secure") else "auto",
-        samesite=options.get("samesite", "Lax"),
+        secure=secure or "auto",
+        samesite=samesite,
     )
 
 
 def _keyring(options: Options) -> Keyring:
     """The secret; or several, one per line and the newest first."""
     name = "secret" if "secret" in options or "validate_key" not in options else "validate_key"
-    secret = options.get(name, ())
-    if isinstance(secret, str):
-        secret = [line.strip() for line in secret.splitlines() if line.strip()]
     try:
-        return Keyring(secret)
+        return Keyring(_lines(options.get(name, ())))
     except ConfigError as error:
         raise ConfigError(f"session.{name}: {error} In an ini file, write session.{name} = that text.") from None
+
+
+def _lines(text: Any) -> Any:
+    return [line.strip() for line in text.splitlines() if line.strip()] if isinstance(text, str) else text
 
 
 def _store(options: Options) -> Any:

@@ -11,153 +11,19 @@ work on the same session. For libraries that import from Beaker themselves, call
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import deepcopy
 from typing import Any
-from uuid import uuid4
 
-from sessionware import ConfigError, Opened, SessionManager
+from sessionware import ConfigError, SessionManager
 
-from ._beaker_options import Options, Site, options_of, site_of
+from ._beaker_options import Options, options_of, site_of
+from ._beaker_session import Session, start_of
 
-Environ = dict[str, Any]
-StartResponse = Callable[..., Callable[[bytes], object]]
-WSGIApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
+__all__ = ["CookieSession", "Session", "SessionMiddleware", "SessionObject", "install", "session_filter_app_factory"]
 
-#: What Beaker adds to the data. They make no session by themselves, and when it was used is in its record.
-_ADDED = frozenset({"_accessed_time", "_creation_time", "_id"})
-
-
-class Session(dict[str, Any]):
-    """What Beaker calls a session: a dict of the page's own, whose changes count once they are saved.
-
-    Only the differences are saved, so a page that saves overwrites nothing that another one has changed meanwhile.
-    Made like this, it is opened by its id and has no cookie, as `environ["beaker.get_session"]()` has it.
-    """
-
-    key: str
-    domain: str | None
-    path: str
-    timeout: int | None
-    was_invalidated: bool
-    _loaded: dict[str, Any]  # what `revert()` goes back to
-    _seen: dict[str, Any]  # what our session has, as far as this page knows
-
-    def __init__(
-        self, request: Mapping[str, Any] | None = None, id: str | None = None, use_cookies: bool = True, **options: Any
-    ) -> None:
-        if request and request.get("cookie") and use_cookies and id is None:
-            raise ConfigError("Session(request) reads no cookie: write SessionObject(environ, **options).")
-        site = site_of(Options(options))
-        del options  # the secret, which an error report would show
-        self._begin(site, site.open(id))
-
-    def _begin(self, site: Site, opened: Opened) -> None:
-        self._site, self._opened = site, opened
-        self.key, self.domain, self.path = site.cookie.name, site.cookie.domain, site.cookie.path
-        self.timeout, self.was_invalidated = site.timeout, False
-        self._read()
-
-    @property
-    def id(self) -> str:
-        """What opens the session, as its cookie does; a passing one until it is stored. For logs, take `["_id"]`."""
-        return self._opened.cookie or self._passing_id
-
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing is stored yet."""
-        return self._opened.session.is_new
-
-    @property
-    def created(self) -> float:
-        """When it was first stored, in seconds since the epoch."""
-        return float(self._seen.get("_creation_time") or self._opened.session.created_at or self._read_at)
-
-    @property
-    def last_accessed(self) -> float | None:
-        """When it was last used, to about a minute; None if it is new."""
-        session, limits = self._opened.session, self._site.manager.timeouts
-        if session.expires_at is None:
-            return None
-        idle: Any = self._site.remember or (limits.anonymous if session.username is None else limits.idle)
-        return min(max(float(session.expires_at - idle), self.created), self._read_at)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in ("domain", "path") and value != getattr(self, name, value):
-            raise ConfigError(f"session.{name} = {value!r}: one cookie is for the whole site. Set cookie_{name}.")
-        super().__setattr__(name, value)
-
-    def has_key(self, name: str) -> bool:
-        """Whether there is such a key."""
-        return name in self
-
-    def save(self, accessed_only: bool = False) -> None:
-        """Save now. That it was used needs no saving."""
-        if not accessed_only:
-            self._put(even_if_empty=True)
-            self._opened.session.commit()
-
-    def load(self) -> None:
-        """Read it afresh. What is not saved is lost."""
-        self._opened.session.reload()
-        self._read()
-
-    def revert(self) -> None:
-        """Take back what the page has changed, though it was saved since."""
-        super().clear()
-        self.update(deepcopy(self._loaded))
-        self._show()
-
-    def delete(self) -> None:
-        """End the session, and remove its cookie."""
-        self._opened.session.invalidate()
-        self._loaded, self._seen = {}, {}
-        super().clear()
-
-    def invalidate(self) -> None:
-        """End the session, and begin a new one."""
-        self.delete()
-        self.was_invalidated = True
-        self._show()
-
-    def regenerate_id(self) -> None:
-        """Give the cookie a new value, and keep the data."""
-        self._opened.session.renew_token()
-
-    def lock(self) -> None:
-        """Do nothing: there are no locks, and no write is lost."""
-
-    unlock = lock
-
-    def _read(self) -> None:
-        self._loaded = deepcopy(dict(self._opened.session))
-        self._seen = self._loaded
-        super().clear()
-        self.update(deepcopy(self._loaded))
-        self._show()
-
-    def _show(self) -> None:
-        self._read_at, self._passing_id = time.time(), uuid4().hex
-        name = self._seen.get("_id") or self._opened.session.id or self._passing_id
-        self.update(_creation_time=self.created, _accessed_time=self._read_at, _id=name)
-
-    def _put(self, *, even_if_empty: bool = False) -> None:
-        """Change in our session what the page has changed since the last time."""
-        session, seen = self._opened.session, self._seen
-        page = {key: value for key, value in self.items() if key != "_accessed_time"}
-        changed = {key: value for key, value in page.items() if key not in seen or not _is_same(value, seen[key])}
-        removed = seen.keys() - page.keys()
-        if changed.keys() <= _ADDED and not removed and not even_if_empty:
-            return
-        for key in removed:
-            session.pop(key, None)
-        for key, value in changed.items():
-            session[key] = value  # first as it is: what cannot be stored is refused by its type
-            session[key] = deepcopy(value)
-        self._seen = deepcopy(page)
-        if self._site.remember is not None and session.is_new:
-            session.remember(self._site.remember, sliding=True)
+_Environ = dict[str, Any]
+_StartResponse = Callable[..., Callable[[bytes], object]]
+_WSGIApplication = Callable[[_Environ, _StartResponse], Iterable[bytes]]
 
 
 class SessionObject:
@@ -167,23 +33,28 @@ class SessionObject:
     send what it leaves in `_headers`. Inside our `SessionMiddleware` there is nothing left to send.
     """
 
-    def __init__(self, environ: Environ, **options: Any) -> None:
+    def __init__(self, environ: _Environ, **options: Any) -> None:
         params = Options(options)
+        del options  # the secret, which an error report would show
         site = site_of(params)
         opened = site.manager.open(environ, environ_key=site.environ_key)  # which asks the store for nothing yet
         self.__dict__.update(_site=site, _opened=opened, _params=params, _sess=None, _dirty=False, _is_saved=False)
-        self.__dict__.update(_headers={"cookie_out": None, "set_cookie": False})
+        self.__dict__.update(_start=start_of(opened, site), _headers={"cookie_out": None, "set_cookie": False})
 
     def _session(self) -> Session:
         state = self.__dict__
         session: Session | None = state["_sess"]
         if session is None:
             session = Session.__new__(Session)
+            session._start = state["_start"]
             session._begin(state["_site"], state["_opened"])
             state["_sess"] = session
+        session._follow()
         return session
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what `copy` asks for, before there is anything in the copy
+            raise AttributeError(name)
         return getattr(self._session(), name)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -206,7 +77,7 @@ class SessionObject:
 
     def __repr__(self) -> str:
         """The data, if it was read. Whoever shows a whole environ must not read it."""
-        session = self.__dict__["_sess"]
+        session = self.__dict__.get("_sess")  # an error report may show one that could not be made
         return "<SessionObject that nobody has used>" if session is None else repr(session)
 
     @property
@@ -237,8 +108,10 @@ class SessionObject:
         state, opened = self.__dict__, self.__dict__["_opened"]
         if not self.accessed():
             return
-        if state["_sess"] is not None and (state["_is_saved"] or state["_site"].saves_always):
-            self._session()._put()
+        session = self._session()
+        if state["_is_saved"] or state["_site"].saves_always:
+            session._put()
+        session._wish()
         opened.finish()
         cookies = [value for name, value in opened.headers([]) if name == "Set-Cookie"]
         state["_headers"] = {"cookie_out": cookies[-1] if cookies else None, "set_cookie": bool(cookies)}
@@ -271,18 +144,20 @@ class SessionMiddleware:
         ConfigError: An option is wrong, unknown or refused; the message says what to write instead.
     """
 
-    app: WSGIApplication
+    app: _WSGIApplication
     environ_key: str
     options: Mapping[str, Any]
 
     def __init__(
         self,
-        wrap_app: WSGIApplication,
+        wrap_app: _WSGIApplication,
         config: Mapping[str, Any] | None = None,
         environ_key: str = "beaker.session",
         **options: Any,
     ) -> None:
-        self.options = options_of(config or {}, options, environ_key)
+        settings, given = Options(config or {}), Options(options)
+        del config, options  # the secret, which an error report would show
+        self.options = options_of(settings, given, environ_key)
         self.app, self.environ_key = wrap_app, environ_key
         self._site = site_of(self.options)
         self._wrapped = self.manager.wrap(self._serve, environ_key=self._site.environ_key)
@@ -292,11 +167,11 @@ class SessionMiddleware:
         """The `SessionManager` that lists, ends and exports this site's sessions."""
         return self._site.manager
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: _Environ, start_response: _StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
         return self._wrapped(environ, start_response)
 
-    def _serve(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def _serve(self, environ: _Environ, start_response: _StartResponse) -> Iterable[bytes]:
         session = environ[self.environ_key] = SessionObject(environ, **self.options)
         environ["beaker.get_session"] = self._get_session
         if "paste.testing_variables" in environ and "webtest_varname" in self.options:
@@ -314,10 +189,12 @@ class SessionMiddleware:
 
 
 def session_filter_app_factory(
-    app: WSGIApplication, global_conf: Mapping[str, str], **options: Any
+    app: _WSGIApplication, global_conf: Mapping[str, str], **options: Any
 ) -> SessionMiddleware:
     """For Paste Deploy: `paste.filter_app_factory = sessionware.contrib.beaker:session_filter_app_factory`."""
-    return SessionMiddleware(app, global_conf, **options)
+    settings, given = Options(global_conf or {}), Options(options)
+    del global_conf, options  # the secret, which an error report would show
+    return SessionMiddleware(app, settings, **given)
 
 
 def install() -> None:
@@ -331,21 +208,11 @@ def install() -> None:
 
     ours = {each.__name__: each for each in (Session, SessionObject, SessionMiddleware)} | {"CookieSession": Session}
     places = [vars(beaker.session), vars(beaker.middleware)]
-    theirs = {place[name] for place in places for name in ours.keys() & place.keys()} - {*ours.values()}
+    found = {place[name] for place in places for name in ours.keys() & place.keys()}
+    theirs = {id(each) for each in found - {*ours.values()}}  # under whatever name they were imported
     for name, module in list(sys.modules.items()):
         names = getattr(module, "__dict__", {})
-        if not name.startswith("beaker.") and any(names.get(each.__name__) is each for each in theirs):
+        if not name.startswith("beaker.") and not theirs.isdisjoint(map(id, list(names.values()))):
             raise ConfigError(f"{name} was already imported, with Beaker's own sessions. Call install() before that.")
     for place in places:
         place.update((name, ours[name]) for name in ours.keys() & place.keys())
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    """Whether they are stored alike. Unlike `==`, 1 is not True."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_is_same(value, other[key]) for key, value in one.items())
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(_is_same, one, other))
-    return bool(one == other)
