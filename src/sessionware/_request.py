@@ -44,7 +44,8 @@ def environ_and_session(request: Request, environ_key: str) -> tuple[Environ, Se
         )
     raise ConfigError(
         f"There is no session under {environ_key!r} in this request. Wrap the application where it is created, around "
-        "everything that uses sessions: app = SessionMiddleware(app, secret=…, store=…)"
+        "everything that uses sessions: app = SessionMiddleware(app, secret=…, store=…). In Flask, Django and Pyramid, "
+        "set up the adapter in sessionware.contrib instead; in Flask, set SECRET_KEY too."
     )
 
 

@@ -40,14 +40,14 @@ class Opened:
         return self._transaction.has_changes()
 
     @property
+    def has_outage(self) -> bool:
+        """Whether the store failed during this request, so that a server error should be a 503."""
+        return self._transaction.accessed and self._transaction.has_outage
+
+    @property
     def is_due(self) -> bool:
         """Whether the session has no changes, but saving would write it all the same, to extend its life."""
         return is_due(self._transaction)
-
-    @property
-    def has_outage(self) -> bool:
-        """Whether the store failed in this request."""
-        return self._transaction.accessed and self._transaction.has_outage
 
     @property
     def cookie(self) -> str | None:

@@ -15,7 +15,7 @@ from ._core.environ import is_unseen
 from ._core.header import Remember
 from ._core.lifetime import bounds, end_of, own_limits
 from ._core.login import Login
-from ._core.lookup import FOREIGN
+from ._core.lookup import DETACHED, FOREIGN
 from ._core.transaction import Transaction
 from ._dict_like import DictLike
 from ._habits import no_attribute
@@ -147,6 +147,14 @@ class Session(DictLike):
         Also if another site sent it and the browser may have kept our cookie back: then a new one must not replace it.
         """
         return self._loaded().standing is FOREIGN
+
+    @property
+    def is_late(self) -> bool:
+        """Whether another request has ended the session or replaced its cookie a moment ago.
+
+        It is empty then, and drops what is written. `login` begins another one, so check who it is again before it.
+        """
+        return self._loaded().standing is DETACHED
 
     @property
     def created_at(self) -> int | None:

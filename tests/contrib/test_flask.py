@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import threading
 import traceback
 import weakref
@@ -19,7 +21,8 @@ from flask import Flask, flash, get_flashed_messages, request, session, stream_w
 from flask.sessions import SecureCookieSessionInterface
 from flask.testing import FlaskClient
 from markupsafe import Markup
-from werkzeug.test import run_wsgi_app
+from werkzeug.test import create_environ, run_wsgi_app
+from werkzeug.wsgi import FileWrapper
 
 from sessionware import (
     ConfigError,
@@ -217,6 +220,7 @@ def test_setting_modified_does_no_harm(browser: Browser) -> None:
     browser.visit(lambda: (session.pop("n"), setattr(session, "modified", True)))
 
     assert browser.data == {}
+    assert browser.see(lambda: (setattr(session, "modified", True), session.modified)[1]) is True
 
 
 def test_session_that_is_cleared_is_over(browser: Browser) -> None:
@@ -262,6 +266,33 @@ def test_copy_is_a_plain_dict(browser: Browser) -> None:
     held: Any = session
 
     assert browser.see(lambda: (put(n=1)(), held.copy(), type(held.copy()))[1:]) == ({"n": 1}, dict)
+
+
+def test_session_has_the_operators_of_a_dict(browser: Browser) -> None:
+    """Flask's own is one."""
+    held: Any = session
+
+    def view() -> list[object]:
+        put(a=1, b=2)()
+        held.__ior__({"c": 3})
+        return [held | {"a": 0}, {"a": 0} | held._get_current_object(), [*reversed(held)], held.popitem(), dict(held)]
+
+    assert browser.see(view) == [
+        {"a": 0, "b": 2, "c": 3},
+        {"a": 1, "b": 2, "c": 3},
+        ["c", "b", "a"],
+        ("c", 3),
+        {"a": 1, "b": 2},
+    ]
+
+
+def test_session_cannot_be_copied_by_accident(browser: Browser) -> None:
+    """The copy would be the same session, and to restore it would lose everything."""
+    browser.site.app.testing = True
+
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"use session\.copy\(\)"):
+            browser.visit(lambda copied=copied: copied(session._get_current_object()))  # type: ignore[attr-defined,misc]
 
 
 def test_templates_see_the_data(browser: Browser) -> None:
@@ -369,6 +400,23 @@ def test_permanent_session_is_over_when_flask_says_so(clock: Clock) -> None:
     assert browser.data == {}
 
 
+def test_shorter_lifetime_reaches_sessions_that_exist(browser: Browser) -> None:
+    """As in Flask, where an operator does so after a theft."""
+    browser.visit(permanently(n=1))
+    browser.site.app.config["PERMANENT_SESSION_LIFETIME"] = 600
+    browser.site.clock.tick(601)
+
+    assert browser.data == {}
+
+
+def test_remember_grants_no_more_than_flask_says(clock: Clock) -> None:
+    """One limit for both, so that a shorter one reaches everybody. SESSIONWARE_TIMEOUTS sets another."""
+    browser = Browser(Site(clock, PERMANENT_SESSION_LIFETIME=timedelta(days=2)))
+    response = browser.visit(lambda: (get_session(request).login("ada"), get_session(request).remember(30 * DAY)))
+
+    assert f"Max-Age={2 * DAY}" in response.headers["Set-Cookie"]
+
+
 def test_session_may_last_for_years(clock: Clock) -> None:
     """Flask knows no upper limit."""
     browser = Browser(Site(clock, PERMANENT_SESSION_LIFETIME=timedelta(days=1000)))
@@ -454,6 +502,7 @@ def test_exception_that_reaches_the_test_saves_nothing(browser: Browser) -> None
 
     with pytest.raises(ZeroDivisionError):
         browser.visit(lambda: (put(n=3)(), 1 // 0))
+    assert [event.keys for event in browser.site.told("session.write_discarded")] == [("n",)]
     assert browser.data == {"n": 1}
 
 
@@ -481,6 +530,115 @@ def test_outage_is_a_503(browser: Browser, method: str, view: View, testing: boo
     assert response.headers["Retry-After"] == "5"
     assert "Set-Cookie" not in response.headers
     assert browser.data == {"n": 1}
+
+
+def reads(*_arguments: Any) -> Any:
+    session.get("n")
+    return _arguments[0] if _arguments else None
+
+
+def error_page(status: int) -> Callable[[Flask], object]:
+    return lambda app: app.register_error_handler(status, lambda error: (f"error {session.get('n')}", status))
+
+
+@pytest.mark.parametrize("testing", [False, True])
+@pytest.mark.parametrize(
+    ("prepare", "path"),
+    [
+        (lambda app: app.after_request(reads), "/page"),
+        (lambda app: app.after_request(reads), "/nowhere/at/all"),
+        (lambda app: app.teardown_request(reads), "/page"),
+        (error_page(404), "/nowhere/at/all"),
+        (error_page(500), "/fails"),
+    ],
+    ids=["after_request", "after_request of a 404", "teardown", "404 page", "500 page"],
+)
+def test_outage_is_a_503_wherever_it_is_met(
+    browser: Browser, prepare: Callable[[Flask], object], path: str, testing: bool
+) -> None:
+    """Flask looks for error handlers around views alone."""
+    prepare(browser.site.app)
+    browser.visit(put(n=1))
+    browser.site.app.config.update(TESTING=testing, PROPAGATE_EXCEPTIONS=testing and path != "/fails")
+    browser.site.views["page"] = lambda: "hello"
+    browser.site.views["fails"] = lambda: 1 // 0
+    browser.site.store.broken.add("load")
+    response = browser.client.get(path, buffered=True)
+
+    assert (response.status_code, response.headers.get("Retry-After")) == (503, "5")
+
+
+def fails_with_500() -> Any:
+    try:
+        return session["n"]
+    except StoreUnavailable:
+        return flask.make_response("oops", 500)
+
+
+def fails_again() -> Any:
+    try:
+        return session["n"]
+    finally:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("view", [fails_with_500, fails_again])
+def test_server_error_made_of_an_outage_is_a_503(browser: Browser, view: View) -> None:
+    """As rule 12 says, whatever the application has made of it."""
+    browser.visit(put(n=1))
+    browser.site.store.broken.add("load")
+
+    assert browser.visit(view, status=503).headers["Retry-After"] == "5"
+
+
+def test_handler_of_a_blueprint_hides_no_outage(browser: Browser) -> None:
+    """Though Flask asks it before the application's own, if it takes everything."""
+    blueprint = flask.Blueprint("shop", __name__, url_prefix="/shop")
+    blueprint.register_error_handler(Exception, lambda error: ("oops", 500))
+    blueprint.add_url_rule("/", "page", lambda: session["n"])
+    browser.site.app.register_blueprint(blueprint)
+    browser.visit(put(n=1))
+    browser.site.store.broken.add("load")
+
+    assert browser.client.get("/shop/", buffered=True).status_code == 503
+
+
+def test_applications_own_answer_is_given_wherever_an_outage_is_met(browser: Browser) -> None:
+    """With the headers of `after_request` functions, also if it is met while saving."""
+    app = browser.site.app
+    app.register_error_handler(StoreError, lambda error: ("back soon", 503))
+    app.after_request(lambda response: (response.headers.update({"X-Frame-Options": "DENY"}), response)[1])
+    app.after_request(lambda response: reads(response) if request.path == "/late" else response)
+    browser.visit(put(n=1))
+    browser.site.views["late"] = lambda: "hello"
+    browser.site.store.broken.update(("load", "replace"))
+    late = browser.client.get("/late", buffered=True)
+    browser.site.store.broken.remove("load")
+    saving = browser.visit(lambda: (put(n=2)(), "saved")[1], status=503)
+
+    assert (late.status_code, late.text) == (503, "back soon")
+    assert (saving.text, saving.headers["X-Frame-Options"]) == ("back soon", "DENY")
+
+
+def test_answer_that_needs_the_session_is_replaced(browser: Browser) -> None:
+    """It cannot be given, and the next best is ours."""
+    browser.site.app.register_error_handler(StoreError, lambda error: (f"{session['n']}: back soon", 503))
+    browser.visit(put(n=1))
+    browser.site.store.broken.add("load")
+
+    assert browser.visit(lambda: session["n"], status=503).headers["Retry-After"] == "5"
+
+
+def test_after_request_that_fails_saves_nothing_but_sends_the_cookie(browser: Browser) -> None:
+    """What was dropped is told, and a token that was already written must reach the browser."""
+    browser.site.app.after_request(lambda response: response if "n" not in session else 1 // 0)
+    response = browser.visit(
+        lambda: (get_session(request).login("ada"), get_session(request).commit(), put(n=1)()), status=500
+    )
+
+    assert response.headers["Set-Cookie"].startswith("session=")
+    assert [event.keys for event in browser.site.told("session.write_discarded")] == [("n",)]
+    assert browser.see(lambda: (get_session(request).username, dict(session))) == ("ada", {})
 
 
 class OpenFile:
@@ -542,6 +700,7 @@ def test_view_may_answer_an_outage_itself(browser: Browser) -> None:
             return "closed today"
 
     assert browser.see(view) == "closed today"
+    assert browser.visit(lambda: flask.make_response(view(), 503), status=503).text == "closed today"
 
 
 def test_errors_of_accounts_are_the_applications(browser: Browser) -> None:
@@ -590,6 +749,60 @@ def test_streamed_body_that_fails_saves_nothing_more(browser: Browser) -> None:
     assert browser.data == {"n": 1}
 
 
+def test_body_that_fails_outside_of_the_request_saves_nothing_more(browser: Browser) -> None:
+    """A generator that holds our session itself needs no `stream_with_context`."""
+    browser.visit(put(n=1))
+
+    def view() -> flask.Response:
+        ours = get_session(request)
+        ours["n"]
+
+        def body() -> Iterator[str]:
+            yield "begun"
+            ours["n"] = 2
+            raise ZeroDivisionError
+
+        return flask.Response(body())
+
+    with pytest.raises(ZeroDivisionError):
+        browser.visit(view)
+    assert browser.data == {"n": 1}
+
+
+def test_client_that_hangs_up_loses_nothing(browser: Browser) -> None:
+    """What a stream has written by then is saved."""
+    browser.visit(put(n=1))
+
+    def view() -> flask.Response:
+        session["n"]
+
+        def body() -> Iterator[str]:
+            session["n"] = 2
+            yield "begun"
+            yield "never asked for"
+
+        return flask.Response(stream_with_context(body()))
+
+    browser.site.views["page"] = view
+    response = browser.client.get("/page", buffered=False)
+    next(iter(response.response))
+    response.close()
+
+    assert browser.data == {"n": 2}
+
+
+def test_teardown_function_may_write_beside_a_file(browser: Browser, tmp_path: Any) -> None:
+    """Whose body is the server's, and not ours to watch."""
+    file = tmp_path / "file.txt"
+    file.write_text("content")
+    browser.site.app.teardown_request(lambda error: session.update(late=True) if "is_late" in flask.g else None)
+    browser.visit(put(n=1))
+    response = browser.visit(lambda: (setattr(flask.g, "is_late", True), flask.send_file(file))[1])
+
+    assert response.text == "content"
+    assert browser.data == {"n": 1, "late": True}
+
+
 DEBUGGER = {"werkzeug.debug.preserve_context": lambda context: None}
 
 
@@ -601,6 +814,51 @@ def test_teardown_function_may_write(browser: Browser, environ: dict[str, Any]) 
     browser.visit(lambda: setattr(flask.g, "is_late", True), environ_overrides=environ)
 
     assert browser.data == {"n": 1, "late": True}
+
+
+def test_teardown_function_of_a_server_error_saves_nothing(browser: Browser) -> None:
+    """No more than its view does."""
+    browser.site.app.teardown_request(lambda error: session.update(late=True) if "is_late" in flask.g else None)
+    browser.visit(put(n=1))
+    browser.visit(lambda: (setattr(flask.g, "is_late", True), flask.make_response("oops", 500))[1], status=500)
+
+    assert browser.data == {"n": 1}
+
+
+def test_file_is_the_servers_to_send(tmp_path: Any) -> None:
+    """By `wsgi.file_wrapper`, which it recognises by its type."""
+    app, file = bare(SECRET_KEY=SECRET), tmp_path / "file.txt"
+    file.write_text("content")
+    Sessionware(app)
+    app.add_url_rule("/", view_func=lambda: (put(n=1)(), flask.send_file(file))[1])
+    environ = {**create_environ("/"), "wsgi.file_wrapper": FileWrapper}
+    body: Any = app(environ, lambda status, headers: None)  # type: ignore[arg-type]
+    body.close()
+
+    assert type(body) is FileWrapper
+
+
+def test_context_of_the_same_request_shares_its_session(browser: Browser) -> None:
+    """And takes nothing of it away from the response."""
+
+    def view() -> None:
+        with browser.site.app.request_context(request.environ):
+            put(n=1)()
+
+    assert "Set-Cookie" in browser.visit(view).headers
+    assert browser.data == {"n": 1}
+
+
+def test_middleware_from_before_the_extension_stays() -> None:
+    """Flask's way to add one is to assign to `wsgi_app`."""
+    app, seen = bare(SECRET_KEY=SECRET), []
+    inner = app.wsgi_app
+    app.wsgi_app = lambda environ, start: (seen.append(environ), inner(environ, start))[1]  # type: ignore[assignment]
+    Sessionware(app)
+    app.add_url_rule("/", view_func=lambda: str(put(n=1)()))
+
+    assert "Set-Cookie" in app.test_client().get("/").headers
+    assert len(seen) == 1
 
 
 def test_session_can_end_under_a_debugger(browser: Browser) -> None:
@@ -694,6 +952,57 @@ def test_test_request_context_stores_nothing(browser: Browser) -> None:
     assert browser.site.store.scan() == []
 
 
+def test_response_that_is_sent_to_several_carries_nobodys_cookie(site: Site) -> None:
+    """The session's headers go out with it and do not stay in it."""
+    one, other = Browser(site), Browser(site)
+    with site.app.app_context():
+        shared = flask.make_response("welcome")
+    one.visit(lambda: (put(n=1)(), shared)[1])
+    response = other.visit(lambda: shared)
+
+    assert {"Set-Cookie", "Vary", "Cache-Control"} & {*response.headers.keys()} == set()
+
+
+def test_test_client_is_told_of_an_outage(browser: Browser) -> None:
+    """What `session_transaction` could not save must not pass for saved."""
+    browser.site.store.broken.add("create")
+
+    with pytest.raises(StoreUnavailable), browser.client.session_transaction() as prepared:
+        prepared["n"] = 1
+
+
+def test_application_that_is_gone_is_told_so() -> None:
+    """Nothing but its `wsgi_app` was kept, which holds no reference to it."""
+    app = bare(SECRET_KEY=SECRET)
+    Sessionware(app)
+    served = app.wsgi_app
+    del app
+    gc.collect()
+
+    with pytest.raises(ConfigError, match="serve the application"):
+        run_wsgi_app(served, {})
+
+
+def test_trusted_origins_may_be_changed_in_place(site: Site) -> None:
+    """A set as well as a list."""
+    trusted = site.app.config["SESSIONWARE_TRUSTED_ORIGINS"] = {"https://one.example"}
+    browser, form = Browser(site), {"method": "POST", "headers": {"Origin": "https://other.example"}}
+    browser.visit(put(n=1))
+    assert browser.see(lambda: get_session(request).is_foreign, **form) is True
+    trusted.add("https://other.example")
+
+    assert browser.see(lambda: get_session(request).is_foreign, **form) is False
+
+
+def test_session_without_a_secret_says_what_is_missing() -> None:
+    """Flask says so of `session`, and this of ours."""
+    app = Flask(__name__)
+    Sessionware(app)
+
+    with app.test_request_context(), pytest.raises(ConfigError, match="set SECRET_KEY"):
+        get_session(request)
+
+
 # Two requests at once -----------------------------------------------------------------------------------------------
 
 
@@ -755,7 +1064,7 @@ def bare(**settings: Any) -> Flask:
         ({"SESSIONWARE_STOER": 1}, r"SESSIONWARE_STOER: there is no such setting. The settings are SESSIONWARE_SECRET"),
         ({"SECRET_KEY": "dev"}, r"SECRET_KEY: the secret has 3 characters.*In Flask: app.config\[\"SECRET_KEY\"\] = "),
         ({"SECRET_KEY": SECRET, "SECRET_KEY_FALLBACKS": ["old"]}, "the secret has 3 characters"),
-        ({"SECRET_KEY": SECRET, "SESSIONWARE_STORE": "sqlit:///x"}, "sqlit"),
+        ({"SECRET_KEY": SECRET, "SESSIONWARE_STORE": "sqlit:///x"}, "SESSIONWARE_STORE: .*sqlit"),
         ({"SECRET_KEY": SECRET, "SESSIONWARE_STORE": object()}, "is not a store"),
         ({"SESSIONWARE_TIMEOUTS": 5}, "timeouts"),
         ({"SESSIONWARE_TRUSTED_ORIGINS": "partner.example"}, "'partner.example' is not an origin"),

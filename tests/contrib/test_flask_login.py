@@ -41,9 +41,10 @@ class Site:
         manager.session_protection = "strong"
         if follows:
             follow_logins(app)
-        app.add_url_rule("/login/<name>", "login", self.login)
-        app.add_url_rule("/logout", "logout", self.logout)
-        app.add_url_rule("/who", "who", self.who)
+        methods = ["GET", "POST"]
+        app.add_url_rule("/login/<name>", "login", self.login, methods=methods)
+        app.add_url_rule("/logout", "logout", self.logout, methods=methods)
+        app.add_url_rule("/who", "who", self.who, methods=methods)
         app.add_url_rule("/put/<key>", "put", lambda key: str(session.setdefault(key, True)))
         app.add_url_rule("/private", "private", flask_login.login_required(lambda: "private"))
         app.add_url_rule("/fresh", "fresh", flask_login.fresh_login_required(lambda: "fresh"))
@@ -184,6 +185,82 @@ def test_logout_forgets_the_remember_cookie(site: Site) -> None:
     assert who(client)["who"] is None
 
 
+FROM_ANOTHER_SITE = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+
+
+def test_form_of_another_site_is_nobodys_though_a_remember_cookie_came(site: Site) -> None:
+    """Flask-Login gives that cookie no SameSite."""
+    client = site.client()
+    client.get("/login/ada?remember")
+
+    assert client.post("/who", headers=FROM_ANOTHER_SITE).json == {"who": None, "ours": None, "id": None, "data": {}}
+    assert who(client)["who"] == "ada"
+
+
+@pytest.mark.parametrize("refreshes", [False, True])
+def test_form_of_another_site_can_plant_no_remember_cookie(site: Site, refreshes: bool) -> None:
+    """Else a visitor would be logged in to the account of whoever wrote the form."""
+    site.app.config["REMEMBER_COOKIE_REFRESH_EACH_REQUEST"] = refreshes
+    response = site.client().post("/login/mallory?remember", headers=FROM_ANOTHER_SITE)
+
+    assert response.status_code == 200
+    assert response.headers.getlist("Set-Cookie") == []
+
+
+def test_form_of_another_site_removes_no_remember_cookie(site: Site) -> None:
+    """It logs nobody out either."""
+    client = site.client()
+    client.get("/login/ada?remember")
+    client.post("/logout", headers=FROM_ANOTHER_SITE)
+
+    assert client.get_cookie("remember_token") is not None
+    assert who(client)["who"] == "ada"
+
+
+@pytest.mark.parametrize("refreshes", [False, True])
+def test_page_in_flight_undoes_no_logout(site: Site, refreshes: bool) -> None:
+    """It came with a remember cookie, which proves nothing about who sits there now."""
+    site.app.config["REMEMBER_COOKIE_REFRESH_EACH_REQUEST"] = refreshes
+    client, page = site.client(), site.client()
+    client.get("/login/ada?remember")
+    for name in ("session", "remember_token"):
+        cookie = client.get_cookie(name)
+        assert cookie is not None
+        page.set_cookie(name, cookie.value)
+    client.get("/logout")
+
+    assert page.get("/who").headers.getlist("Set-Cookie") == []
+    assert site.sessions.manager.of(user_id="ada") == []
+
+
+def test_session_ends_when_session_protection_has_struck(site: Site) -> None:
+    """For ours too, and not only for Flask-Login."""
+    client = site.client()
+    client.get("/login/ada")
+    client.get("/private", headers={"User-Agent": "thief"})
+
+    assert site.sessions.manager.of(user_id="ada") == []
+
+
+def test_session_protection_leaves_a_visitors_cart(site: Site) -> None:
+    """It strikes at each session that Flask-Login has not begun."""
+    client = site.client()
+    client.get("/put/cart")
+
+    assert who(client)["data"] == {"cart": True}
+    assert who(client)["data"] == {"cart": True}
+
+
+def test_remember_cookie_is_that_of_the_last_login(site: Site) -> None:
+    """Also where nobody logged out in between."""
+    client = site.client()
+    client.get("/login/ada")
+    client.get("/login/bob?remember")
+    client.delete_cookie("session")
+
+    assert who(client)["who"] == "bob"
+
+
 def test_login_that_was_moved_over_can_be_found_and_ended(site: Site) -> None:
     """By the lines that docs/coming-from-flask-login.md adds to those of docs/flask.md."""
     (move_over,) = [block.code for block in blocks(page("flask")) if "def move_over" in block.code]
@@ -197,9 +274,24 @@ def test_login_that_was_moved_over_can_be_found_and_ended(site: Site) -> None:
     client.set_cookie("session", cookie_of_old_application("the old SECRET_KEY"))
 
     assert {**who(client), "id": None} == {"who": "ada", "ours": "ada", "id": None, "data": {"cart": ["tea"]}}
+    assert who(client)["ours"] == "ada"
     assert client.get_cookie("session") is None
     assert site.sessions.manager.end_all(user_id="ada") == 1
     assert who(client)["who"] is None
+
+
+@pytest.mark.parametrize("leaves", ["/logout", None])
+def test_visitor_who_was_moved_over_keeps_the_cart_until_a_logout(site: Site, clock: Clock, leaves: str | None) -> None:
+    """Also one who looks at a single page, and comes back when the new session is over for want of its cookie."""
+    (move_over,) = [block.code for block in blocks(page("flask")) if "def move_over" in block.code]
+    names: dict[str, Any] = {"app": site.app, "Flask": Flask, "get_session": get_session}
+    exec(move_over, {**names, "request": request, "session": session})
+    client = site.client()
+    client.set_cookie("session", cookie_of_old_application("the old SECRET_KEY"))
+    client.get(leaves or "/who")
+    clock.tick(2 * 3600)
+
+    assert who(client)["data"] == ({} if leaves else {"cart": ["tea"]})
 
 
 def page(name: str) -> str:

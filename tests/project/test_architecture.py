@@ -17,6 +17,7 @@ SOURCE = dev.ROOT / "src" / "sessionware"
 #: Every module, top layer first. A module imports only from layers below its own, so there can be no cycle.
 LAYERS = """
     contrib.flask  contrib.flask_login  contrib.django  contrib.pyramid  contrib.beaker
+    contrib._flask_wsgi
     contrib._flask_sessions  contrib._flask_settings  contrib._django_outage  contrib._django_settings
     contrib._pyramid_session  contrib._beaker_session
     contrib._beaker_options
@@ -113,7 +114,7 @@ HOLDERS = {
     "beaker": "contrib.beaker",
     "cryptography": "_seals",
     "django": "contrib.django contrib._django_outage contrib._django_settings",
-    "flask": "contrib.flask contrib.flask_login contrib._flask_sessions",
+    "flask": "contrib.flask contrib.flask_login contrib._flask_sessions contrib._flask_wsgi",
     "flask_login": "contrib.flask_login",
     "markupsafe": "_markup",
     "msgpack": "_core.values",

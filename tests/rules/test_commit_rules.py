@@ -726,6 +726,22 @@ def test_rule_07_ended_session_makes_the_request_detached(site: SessionSite, bro
     assert site.told("session.write_discarded")
 
 
+@pytest.mark.parametrize("change", [log_in("ada"), lambda session: session.invalidate()], ids=["login", "logout"])
+def test_rule_07_detached_request_can_be_told(
+    site: SessionSite, browser: SiteBrowser, clock: Clock, change: Callable[[Session], object]
+) -> None:
+    """`is_late`, for code that logs somebody in by something weaker than a password."""
+    late, stranger = browser.tab(), site.browser()
+    assert browser.visit(lambda session: session.is_late).result is False
+    browser.visit(change)
+
+    assert late.visit(lambda session: session.is_late).result is True
+    assert browser.visit(lambda session: session.is_late).result is False
+    assert stranger.visit(lambda session: session.is_late).result is False
+    clock.tick(61)
+    assert late.visit(lambda session: session.is_late).result is False
+
+
 def test_rule_07_after_a_minute_a_replaced_token_counts_as_no_cookie(
     site: SessionSite, browser: SiteBrowser, clock: Clock
 ) -> None:

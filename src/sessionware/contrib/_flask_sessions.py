@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
 
 from flask import Flask
 from flask.sessions import SessionMixin
@@ -62,6 +62,29 @@ class FlaskSession(SessionMixin):
     def copy(self) -> dict[str, Any]:
         """The data, in a new plain dict."""
         return dict(self)
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the key that was set last, and return it with its value. Raises `KeyError` if there is none."""
+        for key in reversed(self):
+            return key, self.pop(key)
+        raise KeyError("popitem(): the session holds no data")
+
+    def __reversed__(self) -> Iterator[str]:
+        return iter([*self][::-1])
+
+    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self, **other}
+
+    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**other, **self}
+
+    def __ior__(self, other: Any) -> FlaskSession:  # type: ignore[misc]  # unlike `|`, it takes pairs too
+        self.update(other)
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        # What copy and pickle ask for. A copy would be the same session, and putting it back would empty that.
+        raise TypeError("a session belongs to its request and cannot be copied or pickled: use session.copy(), a dict")
 
     # Flask's words
 

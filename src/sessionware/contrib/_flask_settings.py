@@ -37,7 +37,7 @@ class Unshown(list[Any]):
         return "<not shown>"
 
 
-class Site:
+class FlaskSite:
     """One application's manager, made anew when its configuration has changed, as that of tests does.
 
     What is set when this is made is checked at once. Raises `ConfigError`.
@@ -68,7 +68,7 @@ class Site:
         """The store, which stays as long as its own setting does: one in memory would lose its sessions."""
         setting = app.config.get("SESSIONWARE_STORE")
         if setting is not None and setting != self._store_setting:
-            self._store = open_store(setting) if isinstance(setting, str) else setting
+            self._store = _opened(setting) if isinstance(setting, str) else setting
             self._store_setting = setting
         return self._store
 
@@ -93,6 +93,13 @@ def secrets_of(app: Flask) -> Unshown:
     return Unshown([app.secret_key, *(app.config.get("SECRET_KEY_FALLBACKS") or ())] if app.secret_key else [])
 
 
+def _opened(url: str) -> Store:
+    try:
+        return open_store(url)
+    except ConfigError as error:
+        raise ConfigError(f"SESSIONWARE_STORE: {error}") from None
+
+
 def _arguments(app: Flask) -> dict[str, Any]:
     """What `SessionManager` takes besides secret and store."""
     unknown = sorted({name for name in app.config if name.startswith("SESSIONWARE_")} - {*_OURS})
@@ -107,11 +114,10 @@ def _arguments(app: Flask) -> dict[str, Any]:
 
 
 def _timeouts(permanent: timedelta) -> Timeouts:
-    """The usual limits, but a permanent session lives for as long as Flask says."""
+    """The usual limits, but a permanent session lives for as long as Flask says: if that gets shorter, old ones too."""
     if permanent < timedelta(seconds=1):
         raise ConfigError(f"PERMANENT_SESSION_LIFETIME={permanent!r}: write at least one second.")
-    day = timedelta(days=1)
-    return Timeouts(remember=max(permanent, 30 * day), remember_lifetime=max(permanent, 365 * day))
+    return Timeouts(remember=permanent, remember_lifetime=max(permanent, timedelta(days=365)))
 
 
 def _cookie(app: Flask) -> Cookie:
@@ -132,5 +138,5 @@ def _cookie(app: Flask) -> Cookie:
 
 
 def _copied(setting: object) -> object:
-    """A list that an application goes on to change in place is not equal to its copy any more."""
-    return [*setting] if isinstance(setting, list) else setting
+    """A list or set that an application goes on to change in place is not equal to its copy any more."""
+    return setting.copy() if isinstance(setting, (list, set)) else setting
