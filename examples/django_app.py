@@ -54,7 +54,7 @@ settings.configure(
     LOGIN_URL="/login",
     MESSAGE_STORAGE="django.contrib.messages.storage.session.SessionStorage",
     MIDDLEWARE=[
-        "sessionware.contrib.django.OutageMiddleware",
+        "sessionware.contrib.django.SessionwareMiddleware",
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.middleware.csrf.CsrfViewMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -62,6 +62,14 @@ class Opened:
             ticket = tickets.sent(transaction.site.keys, request)  # nobody has looked: it stays whatever it is
         return None if ticket is None else tickets.value(transaction.site.keys, request, ticket)
 
+    @property
+    def has_new_cookie(self) -> bool:
+        """Whether the browser must be told `cookie`, because it has another one, or should keep this one for longer.
+
+        A framework that sends the same cookie again without need may replace one from a login that was faster.
+        """
+        return isinstance(self._transaction.cookie(), SetCookie)
+
     def headers(self, headers: Headers) -> Headers:
         """The response's headers with `Set-Cookie`, `Vary` and `Cache-Control` merged in.
 
@@ -77,7 +85,8 @@ class Opened:
     def save(self) -> None:
         """Save what `finish` would save, and go on: for frameworks that save a session when they are told to.
 
-        What could not be saved stays to be saved. Raises what `finish` raises.
+        What could not be saved stays to be saved. If the store did its work and only its answer was lost, saving again
+        writes it again. Raises what `finish` raises.
         """
         if not self._is_under_way:
             save(self._transaction)

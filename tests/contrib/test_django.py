@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -224,6 +224,19 @@ def test_cookie_of_a_process_with_a_newer_secret_stays(visitor: TestApp) -> None
     assert visitor.get("/read").text == "tea=green"
 
 
+@pytest.mark.parametrize("cookie", ["newer", "x" * 64])
+def test_saving_every_request_adopts_no_cookie(visitor: TestApp, store: FaultyStore, cookie: str) -> None:
+    """Of a newer secret, or made up: it is left alone, and nothing is stored."""
+    with override_settings(SESSION_SAVE_EVERY_REQUEST=True):
+        with override_settings(SECRET_KEY=OTHER_SECRET):
+            visitor.get("/write?tea=green")
+        visitor.set_cookie("sessionid", visitor.cookies["sessionid"] if cookie == "newer" else cookie)
+        store.calls.clear()
+
+        assert "Set-Cookie" not in visitor.get("/untouched").headers
+        assert "create" not in store.calls
+
+
 def test_value_that_cannot_be_stored_is_refused_by_its_key() -> None:
     """Where it is assigned, and not when the response is made."""
 
@@ -331,6 +344,152 @@ def test_late_request_of_a_visitor_does_not_log_out_who_has_logged_in(visitor: T
 
     assert "Set-Cookie" not in late.get("/read").headers
     assert "Set-Cookie" not in late.get("/write?tea=black", status=400).headers
+
+
+def meanwhile(act: Any) -> Any:
+    """A page that reads the session, and ends after this has happened."""
+
+    def slow(request: Any) -> str:
+        who = str(request.user.get_username())
+        act()
+        return who
+
+    return slow
+
+
+@pytest.mark.parametrize("saves_every", [False, True])
+@pytest.mark.parametrize(
+    ("first", "wait"),
+    [("/write?tea=green", 0), ("/in?name=ada", 2 * HOUR), ("/in?name=ada", 15 * DAY)],
+    ids=["new", "due", "expired"],
+)
+def test_page_that_only_reads_replaces_no_cookie_of_a_login(
+    visitor: TestApp, clock: Clock, saves_every: bool, first: str, wait: int
+) -> None:
+    """It is late with its answer, and would have prolonged the session that it knows, or removed its cookie."""
+    with override_settings(SESSION_SAVE_EVERY_REQUEST=saves_every):
+        visitor.get(first)
+        clock.tick(wait)
+        page = copied(visitor)
+        page.app = serve(slow=meanwhile(lambda: visitor.get("/in?name=ada")), **VIEWS)
+
+        assert "Set-Cookie" not in page.get("/slow").headers
+
+
+def test_page_that_writes_sends_no_cookie_that_the_browser_has(visitor: TestApp) -> None:
+    """For the same reason: it could arrive after the one of a login."""
+    visitor.get("/write?tea=green")
+
+    assert "Set-Cookie" not in visitor.get("/write?tea=black").headers
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_password_change_beside_another_page_keeps_its_session(visitor: TestApp, moment: str) -> None:
+    """Whether that page sees the new password beside the old session, or the other way round."""
+    get_user_model().objects.filter(username="liz").delete()
+    get_user_model().objects.create_user("liz", password=PASSWORD)
+    visitor.get("/in?name=liz")
+    page = copied(visitor)
+
+    def change(request: Any) -> str:
+        from django.contrib.auth import update_session_auth_hash
+
+        request.user.set_password("another " + PASSWORD)
+        request.user.save()
+        if moment == "before":
+            page.get("/who")
+        update_session_auth_hash(request, request.user)
+        return "changed"
+
+    def slow(request: Any) -> str:
+        dict(request.session.items())
+        visitor.get("/change")
+        return str(request.user.get_username())
+
+    visitor.app = page.app = serve(change=change, slow=slow, **VIEWS)
+    if moment == "before":
+        visitor.get("/change")
+    else:
+        page.get("/slow")
+
+    assert visitor.get("/who").text == "liz"
+
+
+def test_logout_wins_over_a_login_meanwhile(visitor: TestApp) -> None:
+    """Whichever of them was first."""
+    visitor.get("/in?name=ada")
+    tab = copied(visitor)
+
+    def slow_logout(request: Any) -> str:
+        dict(request.session.items())
+        visitor.get("/in?name=ada")
+        logout(request)
+        return "out"
+
+    visitor.app = tab.app = serve(slow=slow_logout, **VIEWS)
+    tab.get("/slow")
+
+    assert visitor.get("/who").text == ""
+    assert get_manager().of(user_id=user_id("ada")) == []
+
+
+@pytest.mark.parametrize("before", ["/read", "/in?name=ada", "/in?name=bob"], ids=["visitor", "ada", "bob"])
+def test_flush_after_a_login_in_the_same_request_drops_it(visitor: TestApp, before: str) -> None:
+    """With the data of the visitor, or the user, from before."""
+
+    def in_and_flush(request: Any) -> str:
+        log_in(request)
+        request.session.flush()
+        return "flushed"
+
+    visitor.app = serve(flush=in_and_flush, **VIEWS)
+    visitor.get(before)
+    visitor.get("/write?tea=green")
+    thief = copied(visitor)
+    visitor.get("/flush?name=ada")
+
+    assert [each.get("/who").text + each.get("/read").text for each in (visitor, thief)] == ["", ""]
+
+
+def test_session_lives_as_long_after_cycle_key(visitor: TestApp, clock: Clock) -> None:
+    """Two weeks, also if somebody is logged in, for whom that is a login."""
+    visitor.app = serve(cycle=lambda request: request.session.cycle_key(), **VIEWS)
+    visitor.get("/in?name=ada")
+    assert max_age(visitor.get("/cycle")) == str(14 * DAY)
+    clock.tick(13 * DAY)
+
+    assert visitor.get("/who").text == "ada"
+
+
+def test_two_pages_at_once_after_a_rotation_of_the_secret(visitor: TestApp) -> None:
+    """Django gives the session of each another key, to go with the new secret. The second one joins the first."""
+    visitor.get("/in?name=ada")
+    visitor.get("/write?tea=green")
+    page = copied(visitor)
+
+    def slow(request: Any) -> str:
+        dict(request.session.items())
+        visitor.get("/who")
+        return str(request.user.get_username())
+
+    with override_settings(SECRET_KEY=OTHER_SECRET, SECRET_KEY_FALLBACKS=[SECRET]):
+        visitor.app = page.app = serve(slow=slow, **VIEWS)
+
+        assert page.get("/slow").text == "ada"
+        assert [each.get("/read").text for each in (visitor, page)] == ["tea=green", "tea=green"]
+
+
+@pytest.mark.parametrize("saves_every", [False, True])
+def test_who_was_logged_out_from_elsewhere_goes_on_as_a_stranger(visitor: TestApp, saves_every: bool) -> None:
+    """At once: pages are shown, and what is put into the cart is there."""
+    with override_settings(SESSION_SAVE_EVERY_REQUEST=saves_every):
+        visitor.get("/in?name=ada")
+        visitor.get("/write?milk=yes")
+        get_manager().end_all(user_id=user_id("ada"))
+
+        assert visitor.get("/who").text == ""
+        visitor.get("/write?tea=green")
+        assert visitor.get("/read").text == "tea=green"
 
 
 # Who it is
@@ -495,6 +654,15 @@ def test_our_session_is_found_by_get_session_and_auth() -> None:
     assert "1970" in visitor.post("/out").headers["Set-Cookie"]
 
 
+def test_events_of_auth_have_the_address(events: list[Event]) -> None:
+    """It is in the request, of which Django tells its session nothing."""
+    auth = Auth(MemoryUsers(), hasher=Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1))
+    visitor = browser(register=lambda request: auth.register(request, "ada", PASSWORD).username)
+    visitor.post("/register", extra_environ={"REMOTE_ADDR": "192.0.2.7"})
+
+    assert [event.client_address for event in events if event.name == "login.succeeded"] == ["192.0.2.7"]
+
+
 # Errors
 
 
@@ -524,7 +692,8 @@ def test_outage_is_a_503_and_not_a_logout(visitor: TestApp, store: FaultyStore, 
     response = visitor.get(page, status=503)
     store.broken.clear()
 
-    assert response.headers["Retry-After"] == "5"
+    assert (response.headers["Retry-After"], response.headers["Cache-Control"]) == ("5", "no-store")
+    assert response.text == "The service is unavailable for a moment. Please try again.\n"
     assert "Set-Cookie" not in response.headers
     assert visitor.get("/read").text == "tea=green"
     assert visitor.get("/who").text == "ada"
@@ -549,6 +718,24 @@ def test_other_errors_stay_500(visitor: TestApp) -> None:
     assert visitor.get("/fail", status=500).text.count("Server Error") == 2
 
 
+def test_outage_is_a_503_also_if_the_page_for_errors_asks_the_session(
+    visitor: TestApp, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a `handler500` does that shows the user's name."""
+    from django.conf import settings
+
+    visitor.get("/in?name=ada")
+    visitor.app = serve(**VIEWS)
+
+    def show_name(request: Any) -> HttpResponse:
+        return HttpResponse(request.user.get_username(), status=500)
+
+    monkeypatch.setattr(settings.ROOT_URLCONF, "handler500", show_name, raising=False)
+    store.broken.add("load")
+
+    assert visitor.get("/who", status=503).headers["Retry-After"] == "5"
+
+
 def test_developers_see_the_error_itself(visitor: TestApp, store: FaultyStore) -> None:
     """With DEBUG, Django's page with the traceback is worth more than a 503."""
     visitor.get("/write?tea=green")
@@ -557,8 +744,19 @@ def test_developers_see_the_error_itself(visitor: TestApp, store: FaultyStore) -
         assert "StoreUnavailable" in visitor.get("/read", status=500)
 
 
-def test_outage_in_an_async_view_is_a_503(store: FaultyStore) -> None:
-    """Django runs its handlers of errors in another thread then."""
+def show_tea(request: Any) -> HttpResponse:
+    return HttpResponse(request.session["tea"], status=500)
+
+
+@pytest.mark.parametrize("handler", [None, show_tea])
+def test_outage_in_an_async_view_is_a_503(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch, handler: Callable[[Any], HttpResponse] | None
+) -> None:
+    """Django runs its handlers of errors in another thread then, also one that asks the session."""
+    from django.conf import settings
+
+    if handler is not None:
+        monkeypatch.setattr(settings.ROOT_URLCONF, "handler500", handler, raising=False)
     response = asyncio.run(visit_async(store, broken="load"))
 
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
@@ -711,20 +909,80 @@ def test_set_expiry_to_a_time_is_not_put_off_by_use(monkeypatch: pytest.MonkeyPa
     assert visitor.get("/who").text == ""
 
 
+def test_set_expiry_takes_a_fraction(clock: Clock) -> None:
+    """Of a second, which is left out."""
+    assert max_age(expiring(1000.5).get("/expire")) == "1000"
+
+
 def test_set_expiry_beyond_the_limit_is_refused() -> None:
     """A cookie that outlives its session would be a promise that nobody keeps."""
     with pytest.raises(ValueError, match=r"31536000 seconds at most.*Timeouts\(remember="):
         SessionStore().set_expiry(timedelta(days=366))
 
 
+def test_refused_set_expiry_changes_nothing(clock: Clock) -> None:
+    """Whoever catches the error has the session as it was, with the end that it had."""
+
+    def ask_for_too_much(request: Any) -> str:
+        with pytest.raises(ValueError, match="at most"):
+            request.session.set_expiry(10**9)
+        request.session["tea"] = "green"
+        return str(request.session.get_expiry_age())
+
+    visitor = expiring(1000)
+    visitor.get("/expire")
+    visitor.app = serve(refused=ask_for_too_much, **VIEWS)
+
+    assert visitor.get("/refused").text == "1000"
+    clock.tick(1000)
+    assert visitor.get("/who").text == ""
+
+
+@pytest.mark.parametrize("value", [0, None], ids=str)
+def test_set_expiry_that_asks_for_no_time_is_never_beyond_the_limit(store: FaultyStore, value: int | None) -> None:
+    """Whatever SESSION_COOKIE_AGE says, which counts for nothing where sessions end with the browser."""
+    short = {"store": store, "timeouts": Timeouts(remember=DAY)}
+    with override_settings(SESSIONWARE=short, SESSION_EXPIRE_AT_BROWSER_CLOSE=True):
+        assert expiring(value).get("/expire").text == "None"
+
+
 def test_saving_every_request_writes_once_an_hour(clock: Clock, store: FaultyStore) -> None:
-    """`SESSION_SAVE_EVERY_REQUEST` sends the cookie each time, and needs no write to be true to it."""
+    """`SESSION_SAVE_EVERY_REQUEST`: pages that do not look at the session keep it alive, too."""
     with override_settings(SESSION_SAVE_EVERY_REQUEST=True):
         visitor = browser(**VIEWS)
         visitor.get("/in?name=ada")
-        store.broken |= {"replace", "touch"}
+        store.calls.clear()
+        for _ in range(3):
+            assert "Set-Cookie" not in visitor.get("/untouched").headers
+            clock.tick(HOUR // 3)
 
         assert max_age(visitor.get("/untouched")) == str(14 * DAY)
+        assert [call for call in store.calls if call != "load"] == ["replace"]
+
+
+def test_saving_every_request_stores_nothing_for_a_stranger() -> None:
+    """Who has no session is given none."""
+    with override_settings(SESSION_SAVE_EVERY_REQUEST=True):
+        assert "Set-Cookie" not in browser(**VIEWS).get("/untouched").headers
+
+
+def test_session_may_live_for_years(clock: Clock) -> None:
+    """If SESSION_COOKIE_AGE says so."""
+    with override_settings(SESSION_COOKIE_AGE=800 * DAY):
+        visitor = browser(**VIEWS)
+        assert max_age(visitor.get("/in?name=ada")) == str(800 * DAY)
+        clock.tick(799 * DAY)
+
+        assert visitor.get("/who").text == "ada"
+
+
+def test_visitor_who_keeps_coming_keeps_the_session(visitor: TestApp, clock: Clock) -> None:
+    """For a year."""
+    visitor.get("/write?tea=green")
+    visitor.get("/read")
+    for _ in range(30):
+        clock.tick(12 * DAY)
+        assert visitor.get("/read").text == "tea=green"
 
 
 # Secrets and options
@@ -747,33 +1005,40 @@ def test_secret_of_its_own_takes_the_place_of_secret_key(visitor: TestApp, store
             assert visitor.get("/read").text == "tea=green"
 
 
-def test_poor_secret_key_is_refused() -> None:
-    """With the line to write."""
-    with (
-        override_settings(SECRET_KEY="dev"),
-        pytest.raises(ConfigError, match=r"SECRET_KEY cannot .* sessionware secret"),
-    ):
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [
+        ({"SECRET_KEY": "dev"}, r"SECRET_KEY cannot .* sessionware secret .* SESSIONWARE = "),
+        ({"SECRET_KEY_FALLBACKS": ["dev"]}, r"SECRET_KEY_FALLBACKS cannot .* SESSIONWARE = "),
+    ],
+    ids=["key", "fallback"],
+)
+def test_poor_secret_is_refused(settings: dict[str, Any], advice: str) -> None:
+    """With what to write, and also if it is an old one: whoever guesses it could open what it sealed."""
+    with override_settings(**settings), pytest.raises(ConfigError, match=advice):
         get_manager()
 
 
-def test_poor_secret_key_will_do_while_debugging(visitor: TestApp) -> None:
-    """With one warning, and the key is not used as it is."""
-    with override_settings(SECRET_KEY="dev", DEBUG=True):
-        with pytest.warns(UserWarning, match="SECRET_KEY") as warned:
-            visitor.get("/write?tea=green")
+def test_poor_secrets_of_djangos_are_none_of_ours_beside_one_of_our_own(store: FaultyStore) -> None:
+    """Django may need them for other things."""
+    own = {"store": store, "secret": OTHER_SECRET}
+    with override_settings(SECRET_KEY="dev", SECRET_KEY_FALLBACKS=["older"], SESSIONWARE=own):
+        visitor = browser(**VIEWS)
+        visitor.get("/write?tea=green")
+
         assert visitor.get("/read").text == "tea=green"
 
-    assert len(warned) == 1
 
-
-def test_poor_fallback_is_left_out(visitor: TestApp) -> None:
-    """Django may need it for other things. It opens nothing, not even what it sealed while debugging."""
-    with override_settings(SECRET_KEY="dev", DEBUG=True), pytest.warns(UserWarning, match="SECRET_KEY"):
+def test_poor_secrets_will_do_while_debugging(visitor: TestApp, caplog: pytest.LogCaptureFixture) -> None:
+    """With one warning that says what to write. A fallback opens there what it sealed, as ever."""
+    with override_settings(SECRET_KEY="dev", DEBUG=True):
         visitor.get("/write?tea=green")
-    with override_settings(SECRET_KEY_FALLBACKS=["dev"]):
-        assert visitor.get("/read").text == ""
-        visitor.get("/write?tea=black")
-        assert visitor.get("/read").text == "tea=black"
+        assert visitor.get("/read").text == "tea=green"
+        (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    with override_settings(SECRET_KEY="newer", SECRET_KEY_FALLBACKS=["dev"], DEBUG=True):
+        assert visitor.get("/read").text == "tea=green"
+
+    assert (warning.name, "SESSIONWARE = " in warning.getMessage()) == ("sessionware", True)
 
 
 @pytest.mark.parametrize(
@@ -781,6 +1046,7 @@ def test_poor_fallback_is_left_out(visitor: TestApp) -> None:
     [
         ({"SESSIONWARE": None}, r'Write SESSIONWARE = {"store": SQLiteStore'),
         ({"SESSIONWARE": {}}, r'Write SESSIONWARE = {"store": SQLiteStore'),
+        ({"SESSIONWARE": "memory://"}, r'Write SESSIONWARE = {"store": SQLiteStore'),
         ({"SESSIONWARE": {"store": MemoryStore(), "cookei": 1}}, "SESSIONWARE has cookei: there is no such option"),
         ({"SESSIONWARE": {"store": MemoryStore(), "cookie": 1}}, "SESSION_COOKIE_NAME"),
         ({"SESSIONWARE": {"store": "redsi://localhost"}}, "redsi"),
@@ -790,7 +1056,7 @@ def test_poor_fallback_is_left_out(visitor: TestApp) -> None:
             r"SESSION_COOKIE_AGE = 1209600, but .* 86400 .* SESSION_COOKIE_AGE = 86400, or",
         ),
     ],
-    ids=["none", "empty", "misspelt", "cookie", "url", "name", "age"],
+    ids=["none", "empty", "text", "misspelt", "cookie", "url", "name", "age"],
 )
 def test_wrong_settings_are_told_with_what_to_write(settings: dict[str, Any], advice: str) -> None:
     """When the server starts: the engine is imported by then."""
@@ -953,6 +1219,100 @@ def test_session_outside_a_request_is_found_by_its_key() -> None:
         again.save()
 
 
+def test_load_gives_what_is_stored() -> None:
+    """Without changes that are not saved. A key that opens nothing is no key afterwards."""
+    session = SessionStore()
+    session["tea"] = "green"
+    session.save()
+    session["tea"] = "black"
+    unknown = SessionStore("x" * 64)
+
+    assert (session.load(), session["tea"]) == ({"tea": "green"}, "black")
+    assert (unknown.load(), unknown.session_key) == ({}, None)
+
+
+def test_cycle_key_gives_the_session_another_key() -> None:
+    """At once, for whoever asks. The one before is no session's then, and the data stays."""
+    session = SessionStore()
+    session["tea"] = "green"
+    session.save()
+    before = session.session_key
+    session.cycle_key()
+    assert not session.exists(before)
+
+    assert session.session_key != before
+    assert SessionStore(session.session_key)["tea"] == "green"
+
+
+def test_cycle_key_before_a_flush_makes_no_key() -> None:
+    """There is nothing left that could have one."""
+    session = SessionStore()
+    session["tea"] = "green"
+    session.save()
+    session.cycle_key()
+    session.flush()
+
+    assert session.session_key is None
+
+
+def test_create_keeps_the_end_that_set_expiry_gave(clock: Clock) -> None:
+    """The other session is a copy in that, too."""
+    session = SessionStore()
+    session.set_expiry(1000)
+    session.save()
+    again = SessionStore(session.session_key)
+    assert again.get_expiry_age() == 1000
+    again.create()
+
+    assert SessionStore(again.session_key).sessionware.expires_at == clock() + 1000
+
+
+@pytest.mark.parametrize("method", ["clear", "create", "cycle_key", "flush"])
+def test_what_changes_the_whole_session_counts_as_a_change(method: str) -> None:
+    """Whatever was said of it before."""
+    session = SessionStore()
+    session["tea"] = "green"
+    session.modified = False
+    getattr(session, method)()
+
+    assert session.modified
+
+
+def off_the_loop() -> None:
+    """Raise an error in the thread of an event loop."""
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        asyncio.get_running_loop()
+
+
+ASYNC: dict[str, Any] = {
+    "aget": lambda session: session.aget("tea"),
+    "aset": lambda session: session.aset("tea", "black"),
+    "aload": lambda session: session.aload(),
+    "aexists": lambda session: session.aexists(session.session_key),
+    "aset_expiry": lambda session: session.aset_expiry(1000),
+    "acycle_key": lambda session: session.acycle_key(),
+    "aflush": lambda session: session.aflush(),
+    "adelete": lambda session: session.adelete(),
+    "asave": lambda session: session.asave(),
+}
+
+
+@pytest.mark.parametrize("name", ASYNC)
+def test_async_methods_ask_the_store_in_another_thread(name: str, store: FaultyStore) -> None:
+    """The event loop serves other requests meanwhile."""
+    session = SessionStore()
+    session["tea"] = "green"
+    session.save()
+    key, session = session.session_key, SessionStore(session.session_key)
+    store.before = dict.fromkeys(("load", "replace", "delete"), off_the_loop)
+    store.calls.clear()
+    asyncio.run(ASYNC[name](session))
+    store.before.clear()
+
+    assert store.calls[0] == "load"
+    assert (session.session_key != key) == (name in ("acycle_key", "aflush"))
+
+
 # The pages
 
 DOCS = dev.ROOT / "docs"
@@ -984,10 +1344,10 @@ def test_page_logs_out_everywhere(visitor: TestApp) -> None:
     other = browser(**VIEWS)
     other.get("/in?name=ada")
     page["redirect"] = lambda place: HttpResponse(place)
-    visitor.app = serve(places=lambda request: len(page["places"](request)), end=page["log_out_everywhere"], **VIEWS)
+    visitor.app = serve(places=page["places"], end=page["log_out_everywhere"], **VIEWS)
     visitor.get("/in?name=ada")
 
-    assert visitor.get("/places").text == "2"
+    assert visitor.get("/places").text == "You are logged in at 2 places."
     visitor.post("/end")
     assert [each.get("/who").text for each in (visitor, other)] == ["", ""]
 
@@ -1039,6 +1399,29 @@ def test_old_cookie_of_a_moved_session_is_dead_after_the_logout(moved: TestApp, 
     clock.tick(HOUR)
 
     assert copied(thief).get("/who").text == ""
+
+
+def test_cart_of_a_visitor_is_moved_for_as_long_as_it_was_kept(moved: TestApp, clock: Clock) -> None:
+    """Also if nothing comes back for days after the page that moved it."""
+    with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.db"):
+        visitor = browser(**VIEWS)
+        visitor.get("/write?tea=green")
+    visitor.app = serve(**VIEWS)
+    visitor.get("/read")
+    clock.tick(13 * DAY)
+
+    assert visitor.get("/read").text == "tea=green"
+
+
+def test_session_that_cannot_be_stored_is_left_behind(moved: TestApp, store: FaultyStore) -> None:
+    """Its cookie goes, so that the site is there for its visitor, who logs in again."""
+    with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.db"):
+        visitor = browser(**VIEWS)
+        visitor.get("/write?tea=" + "x" * 2000)
+    with override_settings(SESSIONWARE={"store": store, "max_bytes": 1024}):
+        visitor.app = serve(**VIEWS)
+
+        assert "1970" in visitor.get("/read").headers["Set-Cookie"]
 
 
 def test_stranger_with_an_unknown_cookie_moves_nothing(moved: TestApp) -> None:

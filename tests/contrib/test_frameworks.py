@@ -24,6 +24,7 @@ from webtest.forms import Form
 import dev
 import sessionware
 from tests.project.pages import blocks
+from tests.support.django_site import unconfigured
 from tests.support.kit import WatchedStore
 from tests.support.shops import EXAMPLES, SHOPS, Shop, each_shop
 
@@ -59,7 +60,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Shop], 
             sites[shop] = Site(app, stores.pop())
         return sites[shop]
 
-    with pytest.MonkeyPatch.context() as patching:
+    with pytest.MonkeyPatch.context() as patching, unconfigured():
         patching.syspath_prepend(EXAMPLES)
         patching.chdir(tmp_path_factory.mktemp("examples"))
         Path("session-secret").write_text(secrets.token_urlsafe(32))

@@ -366,8 +366,52 @@ def test_session_that_was_only_read_is_due_after_an_hour(manager: SessionManager
     assert opened.is_due
     assert not opened.modified
     opened.save()
+    assert not opened.is_due
+    assert opened.has_new_cookie
     assert end is not None
     assert manager.open(cookie=cookie).session.expires_at == end + 3600
+
+
+def test_session_in_an_environ_is_kept_alive_without_a_cookie(manager: SessionManager, clock: Clock) -> None:
+    """Where our own header keeps the cookie, it stays as it is."""
+    cookie = logged_in(manager)
+    clock.tick(3600)
+    opened = manager.open({"HTTP_COOKIE": f"sid={cookie}"})
+    assert opened.session.username == "ada"
+    end = opened.session.expires_at
+    opened.save()
+
+    assert (opened.has_new_cookie, opened.modified) == (False, False)
+    assert end is not None
+    assert manager.open(cookie=cookie).session.expires_at == end + 3600
+
+
+def test_session_that_was_written_is_not_due(store: FaultyStore, clock: Clock) -> None:
+    """Also if an old secret had sealed its cookie, which has been answered by then."""
+    cookie = logged_in(SessionManager(SECRET, store, clock=clock))
+    opened = SessionManager([SECRET[::-1], SECRET], store, clock=clock).open(cookie=cookie)
+    opened.session["n"] = 1
+    assert opened.is_due
+    opened.save()
+
+    assert not opened.is_due
+
+
+def test_session_that_somebody_has_logged_in_to_meanwhile_is_not_prolonged(
+    manager: SessionManager, clock: Clock, events: list[Event]
+) -> None:
+    """And a framework that sends the cookie itself is told to send none, which would replace the one from the login."""
+    cookie = logged_in(manager)
+    clock.tick(3600)
+    reader, login = manager.open(cookie=cookie), manager.open(cookie=cookie)
+    assert reader.session.username == "ada"
+    login.session.login("ada")
+    login.finish()
+    events.clear()
+    reader.save()
+
+    assert (reader.has_new_cookie, reader.modified, login.has_new_cookie) == (False, False, True)
+    assert events == []
 
 
 def test_session_is_not_due_for_a_passive_request(manager: SessionManager, clock: Clock) -> None:

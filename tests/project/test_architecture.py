@@ -18,7 +18,8 @@ SOURCE = dev.ROOT / "src" / "sessionware"
 LAYERS = """
     contrib.flask  contrib.flask_login  contrib.django  contrib.pyramid  contrib.beaker
     contrib._flask_wsgi
-    contrib._flask_sessions  contrib._flask_settings  contrib._django_outage  contrib._django_settings
+    contrib._flask_sessions  contrib._flask_settings
+    contrib._django_logins  contrib._django_middleware  contrib._django_settings
     contrib._pyramid_session  contrib._beaker_session
     contrib._beaker_options
     sessionware
@@ -113,7 +114,7 @@ HOLDERS = {
     "asgiref": "contrib.django",
     "beaker": "contrib.beaker",
     "cryptography": "_seals",
-    "django": "contrib.django contrib._django_outage contrib._django_settings",
+    "django": "contrib.django contrib._django_logins contrib._django_middleware contrib._django_settings",
     "flask": "contrib.flask contrib.flask_login contrib._flask_sessions contrib._flask_wsgi",
     "flask_login": "contrib.flask_login",
     "markupsafe": "_markup",

@@ -66,7 +66,7 @@ def test_pyright_sees_a_mistake(tmp_path: Path, wrong: Path) -> None:
 
 
 #: What derives from a class of a framework that has no types of its own.
-UNTYPED = {"sessionware.contrib.django.SessionStore", "sessionware.contrib._django_outage.OutageMiddleware"}
+UNTYPED = {"sessionware.contrib.django.SessionStore", "sessionware.contrib._django_middleware.SessionwareMiddleware"}
 
 
 def test_every_public_type_is_known(tmp_path: Path) -> None:

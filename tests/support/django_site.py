@@ -27,7 +27,7 @@ from sessionware import MemoryStore, Store
 from tests.support.fixed import SECRET
 
 MIDDLEWARE = [
-    "sessionware.contrib.django.OutageMiddleware",
+    "sessionware.contrib.django.SessionwareMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -87,13 +87,40 @@ def configured(**values: Any) -> Iterator[None]:
         settings._wrapped = before
 
 
+@contextmanager
+def unconfigured() -> Iterator[None]:
+    """Django as in a new process, for an example that configures it itself."""
+    before, registry = settings._wrapped, vars(apps).copy()
+    if settings.configured:
+        forget(settings_of(Path()))
+    settings._wrapped = empty
+    forget_connections()
+    vars(apps).update(app_configs={}, apps_ready=False, models_ready=False, ready=False, loading=False)
+    apps.clear_cache()
+    try:
+        yield
+    finally:
+        if settings.configured:
+            connections.close_all()
+            forget(settings_of(Path()))
+        vars(apps).update(registry)
+        apps.clear_cache()
+        settings._wrapped = before
+        forget_connections()
+
+
 def forget(values: dict[str, Any]) -> None:
     """Let Django forget what it has made of other settings."""
-    connections.__dict__.pop("settings", None)
-    connections._settings, connections._connections = None, Local(connections.thread_critical)
+    forget_connections()
     for name, value in values.items():
         if name != "DATABASES":
             setting_changed.send(sender=None, setting=name, value=value, enter=True)
+
+
+def forget_connections() -> None:
+    """Let Django forget its databases."""
+    connections.__dict__.pop("settings", None)
+    connections._settings, connections._connections = None, Local(connections.thread_critical)
 
 
 def serve(**views: Callable[..., Any]) -> Any:

@@ -16,7 +16,7 @@ from .header import UNCHANGED
 from .login import NO_TOKEN, Login, emptied, taken_back, without_joined
 from .lookup import DETACHED, FOREIGN, NEW, STORED, UNLOADED, Standing
 from .records import Lost
-from .tickets import Ticket, Token, token_hash
+from .tickets import CookieValue, Ticket, Token, token_hash
 from .transaction import HEADERS_SENT, NO_DATA, OPEN, Transaction
 from .values import Data
 
@@ -399,6 +399,8 @@ def _keep_alive(transaction: Transaction, stored: Stored) -> None:
         end = _due_end(transaction, stored)
         if end == REWRITE:
             _replace(transaction, stored, is_upkeep=True)
+            if isinstance(transaction.request, CookieValue) and transaction.stored is not None:
+                transaction.issued = transaction.issued or transaction.ticket  # the framework is to send it again
         elif end is not None:
             transaction.site.records.touch(stored, end)
     except StoreError as error:
@@ -412,7 +414,8 @@ def _due_end(transaction: Transaction, stored: Stored) -> int | None:
     """When a session that was only read should end now, if that is worth a write.
 
     `REWRITE` if more than that has to be written: an old secret sealed the record or its cookie, its life gets shorter,
-    or its cookie slides.
+    or its cookie slides. Also if a framework is about to send the cookie, which must not replace one from a login: a
+    touch does not notice that there was one.
     """
     record, envelope, is_stale, is_cut = stored
     now = transaction.site.now()
@@ -426,7 +429,8 @@ def _due_end(transaction: Transaction, stored: Stored) -> int | None:
         return None
     if record.expires_at <= now or _is_passive(transaction):
         return None
-    return REWRITE if is_shorter or SLIDING in envelope.extra else end
+    needs_write = is_shorter or SLIDING in envelope.extra or isinstance(transaction.request, CookieValue)
+    return REWRITE if needs_write else end
 
 
 def _is_passive(transaction: Transaction) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
+import logging
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -16,6 +16,8 @@ from sessionware import ConfigError, Cookie, Keyring, SessionManager, Timeouts, 
 #: Those of `SessionManager` that mean something here. The cookie is set by Django.
 _OPTIONS = ("secret", "store", "timeouts", "max_bytes", "on_event", "clock")
 _YEAR = 365 * 24 * 3600
+
+_logger = logging.getLogger("sessionware")
 
 
 @cache
@@ -35,7 +37,8 @@ def get_manager() -> SessionManager:
 
 
 def _check_options() -> None:
-    names = list(getattr(settings, "SESSIONWARE", None) or ())
+    given = getattr(settings, "SESSIONWARE", None)
+    names = list(given) if isinstance(given, dict) else []
     unknown = sorted(str(name) for name in names if name not in _OPTIONS)
     if unknown:
         raise ConfigError(
@@ -72,30 +75,32 @@ def seconds(duration: int | timedelta) -> int:
 
 
 def _keyring() -> Keyring:
-    """Of SECRET_KEY and SECRET_KEY_FALLBACKS. A fallback that is too poor has never sealed a session."""
-    problem = _problem(settings.SECRET_KEY)
-    if problem is not None and not settings.DEBUG:
-        raise ConfigError(
-            f"SECRET_KEY cannot seal sessions. {problem} That secret can be the SECRET_KEY, or one for sessions alone, "
-            'as SESSIONWARE = {"secret": …}.'
-        )
-    if problem is not None:
-        warnings.warn("SECRET_KEY is too poor to seal sessions, which without DEBUG is an error.", stacklevel=2)
-    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    return Keyring([_derived(key) for key in keys if settings.DEBUG or _problem(key) is None])
+    """Of SECRET_KEY and SECRET_KEY_FALLBACKS. None of them may be poor, except for debugging."""
+    problem = _problem()
+    if problem is None:
+        return Keyring(_keys())
+    if not settings.DEBUG:
+        raise ConfigError(problem)
+    _logger.warning("For debugging, and nothing else, this will do: %s", problem)
+    return Keyring([hashlib.sha256(f"for debugging: {key!r}".encode()).hexdigest() for key in _keys()])
 
 
-def _problem(key: str) -> str | None:
-    try:
-        Keyring(key)
-    except ConfigError as refused:
-        return str(refused)
+def _keys() -> list[str]:
+    return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+
+
+def _problem() -> str | None:
+    """What is wrong with the first poor one of the secrets, and what to write instead."""
+    for place, key in enumerate(_keys()):
+        try:
+            Keyring(key)
+        except ConfigError as refused:
+            setting = "SECRET_KEY_FALLBACKS" if place else "SECRET_KEY"
+            return (
+                f"{setting} cannot seal sessions: {refused} In Django, write it as the SECRET_KEY, or for sessions "
+                'alone as SESSIONWARE = {"secret": Path("session-secret").read_text().splitlines(), …}.'
+            )
     return None
-
-
-def _derived(key: str) -> str:
-    """The key itself or, where it is too poor, one that is made of it."""
-    return key if _problem(key) is None else hashlib.sha256(f"sessionware {key}".encode()).hexdigest()
 
 
 def _forget_manager(**_: Any) -> None:

@@ -8,20 +8,22 @@ Whoever logs in by `django.contrib.auth` owns the session: `get_manager().end_al
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
+from django.utils import timezone
 
 from sessionware import Opened, Session
 
-from ._django_outage import OutageMiddleware
+from . import _django_logins as logins
+from ._django_middleware import SessionwareMiddleware
 from ._django_settings import get_manager, seconds
 
-__all__ = ["OutageMiddleware", "SessionStore", "get_manager"]
+__all__ = ["SessionStore", "SessionwareMiddleware", "get_manager"]
 
 _KEY_CHARACTERS = 64
 
@@ -31,7 +33,7 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django has no types
 
     _opened: Opened | None = None
     _modified: bool | None = None
-    _cycles = _expires_anew = False
+    _is_cycling = _is_logging_out = _has_new_expiry = False
 
     @property
     def sessionware(self) -> Session:
@@ -54,6 +56,7 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django has no types
 
     def _open(self, key: str | None) -> Opened:
         opened = get_manager().open(cookie=key)
+        del key  # so that it shows in no report of an error
         if self.get_expiry_age(expiry=opened.session.get("_session_expiry")) <= 0:
             opened.session.invalidate()
         return opened
@@ -70,16 +73,31 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django has no types
 
     @property
     def modified(self) -> bool:
-        """Whether Django should save the session and send its cookie. Changes inside a value are noticed too."""
+        """Whether Django should save the session and send its cookie. Changes inside a value are noticed too.
+
+        A session that was only read is kept alive by this question, because Django has no other: a page that has lost
+        the session to a login meanwhile must not send its cookie.
+        """
         if self._modified is not None or self._opened is None:
             return bool(self._modified)
-        return self._opened.modified or self._opened.is_due
+        if not self._opened.modified and self._opened.is_due:
+            self._opened.save()
+        return self._opened.modified
 
     @modified.setter
     def modified(self, value: bool) -> None:
         # Django itself assigns False where nothing has changed, which is no order to overlook later changes.
         is_order = value or (self._opened is not None and self._opened.modified)
         self._modified = bool(value) if is_order else None
+
+    def is_known(self, key: str | None) -> bool:
+        """Whether the browser that has sent this key need not be told another, or that it is over."""
+        opened = self._opened
+        if opened is None or opened.has_new_cookie:
+            return False
+        if self.is_empty():
+            return opened.session.ended_because == "expired"
+        return opened.cookie is None or opened.cookie == key
 
     def is_empty(self) -> bool:
         """Whether there is nothing to store, so that Django removes the cookie."""
@@ -115,7 +133,7 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django has no types
         data = {} if self._opened is None else self._opened.session.copy()
         self._session_key = None
         self._get_session().update(data)
-        self._expires_anew = "_session_expiry" in data
+        self._has_new_expiry = "_session_expiry" in data
         self.save(must_create=True)
         self.modified = True
 
@@ -125,11 +143,15 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django has no types
         session = opened.session
         if must_create and not session.is_new:
             raise CreateError
-        if SESSION_KEY in session and session.user_id != str(session[SESSION_KEY]):
-            self._log_in("")
-        if self._expires_anew:
-            self._set_life(session)
+        if self._sent_key is not None and session.is_new and not (opened.modified or self._modified):
+            return  # Django saves every request, but here is nothing to be saved
+        if logins.is_of_somebody_else(session):
+            self._log_in()
         self._renew()
+        if session.ended_because is not None and session.username is None:
+            logins.begin_anew(session)
+        if self._has_new_expiry:
+            self._set_life(session)
         session.commit()
         if session.is_new:
             raise UpdateError
@@ -138,13 +160,14 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django has no types
     def delete(self, session_key: str | None = None) -> None:
         """End the session of this key, or this one, whoever else is about to save it."""
         key = self.session_key if session_key is None else session_key
-        if key is not None:
-            get_manager().open(cookie=key).session.invalidate()
+        get_manager().open(cookie=key).session.invalidate()
 
     def flush(self) -> None:
         """End the session. What is written afterwards starts a new one."""
-        self._get_session().invalidate()
-        self._cycles, self.modified = False, True
+        if self._is_logging_out or not logins.has_news(self._held()):
+            self._get_session().invalidate()
+            self.modified = True
+        self._is_cycling = False
 
     async def aflush(self) -> None:
         """The same as `flush`."""
@@ -153,7 +176,7 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django has no types
     def cycle_key(self) -> None:
         """Give the session another key, when it is saved or its key is asked for. The data stays."""
         self._get_session()
-        self._cycles = self.modified = True
+        self._is_cycling = self.modified = True
 
     async def acycle_key(self) -> None:
         """The same as `cycle_key`."""
@@ -161,10 +184,14 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django has no types
 
     def set_expiry(self, value: Any) -> None:
         """End the session so many seconds after its last use, at a time, or when the browser is closed (0)."""
+        self._check_expiry(value)
         super().set_expiry(value)
-        self._expires_anew, longest = True, seconds(get_manager().timeouts.remember)
-        if self.get_expiry_age() > longest:
-            super().set_expiry(None)
+        self._has_new_expiry = True
+
+    def _check_expiry(self, value: Any) -> None:
+        end = timezone.now() + value if isinstance(value, timedelta) else value
+        longest = seconds(get_manager().timeouts.remember)
+        if end and self.get_expiry_age(expiry=end) > longest:
             raise ValueError(
                 f"set_expiry({value!r}): sessions last {longest} seconds at most. In the settings, write "
                 'SESSIONWARE = {"timeouts": Timeouts(remember=…, remember_lifetime=…), …} with more.'
@@ -181,23 +208,18 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django has no types
         get_manager().prune()
 
     def _renew(self) -> None:
-        if self._cycles:
-            self._cycles = False
-            self._get_session().renew_token()
+        if self._is_cycling:
+            self._is_cycling = False
+            self._has_new_expiry |= logins.renew(self._get_session())
 
     def _cycle_now(self) -> None:
-        if self._cycles:
+        if self._is_cycling:
             self._renew()
             self._get_session().commit()
 
-    def _log_in(self, username: str) -> None:
-        """Make whoever Django has logged in the session's owner."""
-        session = self._get_session()
-        auth = {key: session[key] for key in (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY) if key in session}
-        user_id = str(auth[SESSION_KEY])
-        session.login(username or user_id, user_id=user_id)
-        session.update(auth)  # what was another user's is dropped, and these with it
-        self._cycles, self._expires_anew = False, True  # a login renews the key by itself
+    def _log_in(self, username: str = "") -> None:
+        logins.log_in(self._get_session(), username)
+        self._is_cycling, self._has_new_expiry = False, True  # a login renews the key by itself
 
     def _set_life(self, session: Session) -> None:
         """Let the session live as long as Django's settings and `set_expiry` say."""
@@ -205,17 +227,24 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django has no types
         if self.get_expire_at_browser_close() or (is_default and session.username is None):
             session.remember(None)
         else:
-            session.remember(max(1, self.get_expiry_age()), sliding=True)
-        self._expires_anew = False
+            session.remember(max(1, int(self.get_expiry_age())), sliding=True)
+        self._has_new_expiry = False
 
 
 def _note_login(request: Any = None, user: Any = None, **_: Any) -> None:
     session = getattr(request, "session", None)
-    if isinstance(session, SessionStore) and SESSION_KEY in session and str(session[SESSION_KEY]) == str(user.pk):
+    if isinstance(session, SessionStore) and logins.is_in(session.sessionware, str(user.pk)):
         session._log_in(str(user.get_username() or ""))
 
 
+def _note_logout(request: Any = None, **_: Any) -> None:
+    session = getattr(request, "session", None)
+    if isinstance(session, SessionStore):
+        session._is_logging_out = True  # which always wins
+
+
 user_logged_in.connect(_note_login)
+user_logged_out.connect(_note_logout)
 
 if settings.configured and __name__ == settings.SESSION_ENGINE:
     get_manager()  # so that wrong settings are told when the server starts, and not to its first visitor

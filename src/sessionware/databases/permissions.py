@@ -22,17 +22,21 @@ def warn_of_others(path: Path, *, mode: int, may_root_share: bool = False) -> No
     """
     if not _HAS_USERS:
         return
-    status = path.stat()
-    problems, commands = [], []
-    if status.st_uid not in (os.geteuid(), 0) and not (may_root_share and os.geteuid() == 0):
+    status, me = path.stat(), os.geteuid()
+    problems, commands, hint = [], [], ""
+    if status.st_uid not in (me, 0) and not (may_root_share and me == 0):
         problems.append(f"belongs to another user (uid {status.st_uid})")
-        commands.append(f"chown {os.geteuid()} {shlex.quote(str(path))}")
+        if me == 0:  # a file that is given to root locks the site out
+            hint = " Do this as that user, and not as root."
+        else:
+            commands.append(f"chown {me} {shlex.quote(str(path))}")
     actual = stat.S_IMODE(status.st_mode)
     if actual & 0o777 & ~mode and not actual & stat.S_ISVTX:  # in /tmp and the like, nobody touches another's files
         problems.append(f"is open to other users (mode {actual:04o})")
         commands.append(f"chmod {actual & mode:o} {shlex.quote(str(path))}")
     if problems:
-        _warn(f"{str(path)!r} {' and '.join(problems)}. Run: {' && '.join(commands)}")
+        advice = f" Run: {' && '.join(commands)}" if commands else ""
+        _warn(f"{str(path)!r} {' and '.join(problems)}.{hint}{advice}")
 
 
 def _warn(text: str) -> None:
