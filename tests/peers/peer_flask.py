@@ -22,6 +22,8 @@ def run_tutorial(source: Path) -> Outcomes:
 SLIDES_WHEN_USED = "a cookie slides when its session is used, and then at most once an hour: no page pays for it"
 
 FLASK = {
+    "tests/test_basic.py::test_app_freed_on_zero_refcount": "what stands around wsgi_app holds the application, so "
+    "that it can be served by that alone; the garbage collector frees it",
     "tests/test_basic.py::test_session_using_session_settings": "SESSION_COOKIE_HTTPONLY=False is refused",
     "tests/test_basic.py::test_session_using_samesite_attribute": "a wrong SameSite is a ConfigError, not a ValueError",
     "tests/test_basic.py::test_session_expiration": "the cookie's life is told by Max-Age alone, without Expires",

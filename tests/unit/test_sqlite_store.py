@@ -241,6 +241,19 @@ def test_a_file_of_another_user_is_a_warning(path: Path, caplog: pytest.LogCaptu
 
 
 @needs_fork
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to give files away")
+def test_root_leaves_the_site_its_mark(tmp_path: Path) -> None:
+    """As a restored backup that root looks at first: the site has to write the mark too."""
+    file = tmp_path / "app.db"
+    SQLiteStore(file).close()
+    mark = tmp_path / "app.db-sessionware"
+    mark.unlink()
+    os.chown(file, NOBODY, NOBODY)
+
+    SQLiteStore(file).close()
+    assert mark.stat().st_uid == NOBODY
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to become somebody else")
 @pytest.mark.parametrize(("user", "is_told"), [(0, False), (NOBODY - 1, True), (NOBODY, False)])
 def test_a_directory_of_another_user_is_a_warning(user: int, is_told: bool) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
-from weakref import ref
 
 from flask import Flask, Response
 from flask.sessions import SessionMixin
 
-from sessionware import ConfigError, Opened, StoreError, StoreUnavailable
+from sessionware import Opened, StoreError, StoreUnavailable
 
 Environ = dict[str, Any]
 WSGIApplication = Callable[..., Iterable[bytes]]
@@ -56,21 +56,21 @@ class Guard:
     """
 
     def __init__(self, app: Flask) -> None:
-        self._app = ref(app)  # weak, because the application holds this, and is freed with its last reference
+        # Not weakly, though each then holds the other: `ProxyFix(create_app().wsgi_app)` may be all that is left.
+        self._app = app
         self._inner: WSGIApplication | None = vars(app).get("wsgi_app")
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
-        app = self._app()
-        if app is None:
-            raise ConfigError("The Flask application is gone, and only its wsgi_app is left: serve the application.")
+        app = self._app
         outgoing = environ[_OUTGOING] = Outgoing()
         try:
             body = outgoing.serve(self._inner or type(app).wsgi_app.__get__(app), environ)
             if outgoing.error is not None:
                 close_body(body)
                 body = _answer(app, environ, outgoing.error)(environ, outgoing.start)
-            start_response(outgoing.status, outgoing.saved_headers())
+            if outgoing.status:  # else somebody inside has answered on the connection itself, as for a websocket
+                start_response(outgoing.status, outgoing.saved_headers())
         except BaseException:
             outgoing.end(failed=True)
             raise
@@ -82,6 +82,8 @@ class Outgoing:
 
     def __init__(self) -> None:
         self.status = ""
+        self.written: list[bytes] = []
+        """What a mounted application has passed to `write()`."""
         self.headers: list[tuple[str, str]] = []
         self.held: Held | None = None
         self.error: StoreError | None = None
@@ -94,12 +96,14 @@ class Outgoing:
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:  # noqa: ARG002 - PEP 3333
         """What the application calls as `start_response`."""
         self.status, self.headers = status, headers
-        return _write
+        return self.written.append
 
     def serve(self, app: WSGIApplication, environ: Environ) -> Iterable[bytes]:
         """The application's body. Afterwards, `error` says whether it must not go out."""
         try:
             body = app(environ, self.start)
+            if self.written or not self.status:  # a generator, such as DebuggedApplication, has not begun yet
+                body = _Begun(body, self.written)
         except StoreError as error:
             self.error = error
             return ()
@@ -129,6 +133,26 @@ class Outgoing:
         """The request is over."""
         if self.held is not None:
             self.held.end(failed=failed)
+
+
+class _Begun:
+    """A body whose first chunk was taken, so that it has called `start_response`."""
+
+    def __init__(self, body: Iterable[bytes], written: list[bytes]) -> None:
+        self._body, chunks = body, iter(body)
+        try:
+            first = list(islice(chunks, 1))
+        except BaseException:
+            close_body(body)
+            raise
+        self._chunks = chain(written, first, chunks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+    def close(self) -> None:
+        """Close the body."""
+        close_body(self._body)
 
 
 class _Stream:
@@ -187,7 +211,3 @@ def close_body(body: Iterable[bytes]) -> None:
     close = getattr(body, "close", None)
     if close is not None:
         close()
-
-
-def _write(_chunk: bytes) -> object:
-    raise NotImplementedError("write() of start_response: Flask never calls it. Return the body instead.")

@@ -84,6 +84,14 @@ def _beside(path: Path, suffix: str) -> Path:
     return Path(os.path.realpath(path) + suffix)
 
 
+def _give_away(mark: int, path: Path) -> None:
+    """Give the mark to whoever owns the database, as SQLite does with its log. Else root's would lock the site out."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        with suppress(OSError):  # there is no database yet
+            owner = path.stat()
+            os.fchown(mark, owner.st_uid, owner.st_gid)
+
+
 @contextmanager
 def _turn(path: Path, *, is_made: bool) -> Iterator[int | None]:
     """The mark, open, while no other process has it. None if there is none, and it `is_made` not here."""
@@ -96,6 +104,8 @@ def _turn(path: Path, *, is_made: bool) -> Iterator[int | None]:
     try:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX)
+        if is_made:
+            _give_away(file, path)
         yield file
     finally:
         os.close(file)
