@@ -8,6 +8,7 @@
     python3 dev.py fuzz [COUNT [SEED]]    damaged cookies, rows and forms, a million of them
     python3 dev.py hammer [OPTIONS]       real servers under load, whose processes are killed all the time
     python3 dev.py crash [OPTIONS]        stores whose process is killed at every file-system call
+    python3 dev.py servers [PYTEST ARGS]  the stores on database servers, with each engine, driver and isolation level
     python3 dev.py peers [NAME ...]       the frameworks' own tests, run on the adapters
     python3 dev.py bench [OPTIONS]        measure, side by side with other libraries; --quick takes two minutes
     python3 dev.py docs                   bring what the pages show up to date: example files, tables
@@ -66,6 +67,7 @@ def main(arguments: list[str]) -> int:
         "fuzz": fuzz,
         "hammer": hammer,
         "crash": crash,
+        "servers": servers,
         "peers": peers,
         "bench": bench,
         "docs": docs,
@@ -128,6 +130,12 @@ def hammer(arguments: list[str]) -> int:
 def crash(arguments: list[str]) -> int:
     """The long version of tests/long/test_crash.py."""
     return run(environment(VENV), "-m", "tests.long.crash", *arguments)
+
+
+def servers(arguments: list[str]) -> int:
+    """Run the whole matrix of tests/servers, of which the default run takes one driver per engine."""
+    arguments = arguments or ["tests/servers"]
+    return run(environment(VENV), "-m", *PYTEST, *arguments, SESSIONWARE_TEST_SERVERS="all")
 
 
 def peers(arguments: list[str]) -> int:
