@@ -16,6 +16,12 @@ import dev
 DEV = Path(dev.__file__)
 CI = DEV.parent / ".ci" / "run"
 
+#: What .ci/run looks for, each under one of its names, besides Chromium.
+PROGRAMS = (
+    *("nginx", "strace", "sqlite3", "cc", "mariadbd", "redis-server", "pgbouncer", "pg_ctlcluster", "mariadb_config"),
+    *("pkg-config", "ps", "apxs"),
+)
+
 REQUIREMENTS = '["msgpack>=1.0", "webob>=1.8", "redis>=5.0; extra == \\"redis\\""]'
 
 
@@ -277,23 +283,25 @@ def test_ci_installs_what_is_missing_and_lets_nothing_be_skipped(bare_machine: P
     """The tests run last, by the README's command, with every prerequisite demanded."""
     assert ci(bare_machine) == [
         "apt-get update",
-        "apt-get install --yes chromium nginx strace sqlite3 gcc apache2-bin apache2-dev",
+        "apt-get install --yes chromium nginx strace sqlite3 gcc mariadb-server redis-server pgbouncer postgresql "
+        "libmariadb-dev pkg-config procps apache2-bin apache2-dev",
         "python3 dev.py test all",
+        "python3 dev.py servers all",
         AGAIN,
     ]
 
 
 def test_ci_installs_nothing_where_all_is_there(bare_machine: Path) -> None:
     """A prepared machine starts at once."""
-    for program in ("chromium-browser", "nginx", "strace", "sqlite3", "cc", "apxs"):
+    for program in ("chromium-browser", *PROGRAMS):
         script(bare_machine / program, "")
 
-    assert ci(bare_machine) == ["python3 dev.py test all", AGAIN]
+    assert ci(bare_machine) == ["python3 dev.py test all", "python3 dev.py servers all", AGAIN]
 
 
 def test_ci_installs_what_virtual_environments_need(bare_machine: Path) -> None:
     """Debian's Python comes without; the message of dev.py is for people, a machine helps itself."""
-    for program in ("chromium", "nginx", "strace", "sqlite3", "cc", "apxs"):
+    for program in ("chromium", *PROGRAMS):
         script(bare_machine / program, "")
     python = bare_machine / "python3"
     lacks = 'case "$2" in *ensurepip* | *Python.h*) exit 1 ;; esac'
