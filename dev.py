@@ -2,7 +2,8 @@
 """Everything a developer runs. Needs Python 3.10 or newer and git, nothing else.
 
     python3 dev.py example [--port N]     serve the example site on this machine
-    python3 dev.py test [PYTEST ARGS]     every check and every test
+    python3 dev.py test [PYTEST ARGS]     every check, and every test that needs no browser and no web server
+    python3 dev.py e2e [PYTEST ARGS]      the tests in browsers and on real web servers, which take longer
     python3 dev.py compiled [PYTEST ARGS] the tests once more, on the compiled library; needs a C compiler
     python3 dev.py matrix [PYTEST ARGS]   the tests under each Python found here, and with the oldest dependencies
     python3 dev.py fuzz [COUNT [SEED]]    damaged cookies, rows and forms, a million of them
@@ -43,6 +44,9 @@ COMPILED = ROOT / ".compiled"
 #: With a worker for each processor. A file's tests stay together, because they share browsers and servers.
 PYTEST = ["pytest", "-n", "auto", "--dist", "loadfile"]
 
+#: What is tested from one end to the other, by browsers and on web servers.
+E2E = "tests/e2e"
+
 #: For pip: compile, and leave nothing of it among the source, where it would be imported in its place.
 COMPILING = {"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1", "HATCH_BUILD_CLEAN_HOOKS_AFTER": "1"}
 
@@ -62,6 +66,7 @@ def main(arguments: list[str]) -> int:
     commands = {
         "example": example,
         "test": test,
+        "e2e": e2e,
         "compiled": compiled,
         "matrix": matrix,
         "fuzz": fuzz,
@@ -86,8 +91,12 @@ def example(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run every check, also after one has failed, and say at the end which did."""
+    """Run every check, also after one has failed, and say at the end which did.
+
+    Without words for pytest, what `e2e` runs is left out: nobody runs before each commit what takes minutes.
+    """
     python = environment(VENV)
+    arguments = arguments or [f"--ignore={E2E}"]
     steps = {
         "lint": ["ruff", "check", "."],
         "format": ["ruff", "format", "--check", "."],
@@ -97,6 +106,11 @@ def test(arguments: list[str]) -> int:
     failed = [name for name, command in steps.items() if run(python, "-m", *command) != 0]
     print(f"FAILED: {', '.join(failed)}" if failed else "All checks and tests passed.")
     return 1 if failed else 0
+
+
+def e2e(arguments: list[str]) -> int:
+    """Run the tests in browsers and on real web servers."""
+    return run(environment(VENV), "-m", *PYTEST, E2E, *arguments)
 
 
 def compiled(arguments: list[str]) -> int:

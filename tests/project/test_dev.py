@@ -273,6 +273,9 @@ AGAIN = " ".join(
     ]
 )
 
+#: All that it runs, with every prerequisite demanded.
+RUNS = ["python3 dev.py test all", "python3 dev.py e2e all", "python3 dev.py servers all", AGAIN]
+
 
 def ci(machine: Path) -> list[str]:
     subprocess.run([CI], cwd="/", env={"PATH": str(machine)}, check=True)
@@ -280,14 +283,12 @@ def ci(machine: Path) -> list[str]:
 
 
 def test_ci_installs_what_is_missing_and_lets_nothing_be_skipped(bare_machine: Path) -> None:
-    """The tests run last, by the README's command, with every prerequisite demanded."""
+    """The tests run last, first those of the README's command, with every prerequisite demanded."""
     assert ci(bare_machine) == [
         "apt-get update",
         "apt-get install --yes chromium nginx strace sqlite3 gcc mariadb-server redis-server pgbouncer postgresql "
         "libmariadb-dev pkg-config procps apache2-bin apache2-dev",
-        "python3 dev.py test all",
-        "python3 dev.py servers all",
-        AGAIN,
+        *RUNS,
     ]
 
 
@@ -296,7 +297,7 @@ def test_ci_installs_nothing_where_all_is_there(bare_machine: Path) -> None:
     for program in ("chromium-browser", *PROGRAMS):
         script(bare_machine / program, "")
 
-    assert ci(bare_machine) == ["python3 dev.py test all", "python3 dev.py servers all", AGAIN]
+    assert ci(bare_machine) == RUNS
 
 
 def test_ci_installs_what_virtual_environments_need(bare_machine: Path) -> None:
