@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -30,3 +31,31 @@ class HiddenText(str):
 
     def __repr__(self) -> str:
         return "<hidden>"
+
+
+class HiddenBytes(bytes):
+    """The same for bytes, which is what some tables keep text as."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<hidden>"
+
+
+def without_frames(error: BaseException) -> list[BaseException]:
+    """Take the frames off an error and off all that led to it, and return those: a driver's frames show passwords."""
+    found = list(_chain(error))
+    for each in found:
+        each.__traceback__ = None
+    return found
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            waiting += [each.__cause__, each.__context__]

@@ -16,7 +16,7 @@ from unicodedata import normalize
 import pytest
 
 from sessionware import ConfigError, SQLiteStore, StoreUnavailable, UsernameTaken
-from sessionware.auth import MemoryUsers, SQLiteUsers, User, Users
+from sessionware.auth import MemoryUsers, SQLiteUsers, SQLUsers, User, Users
 from sessionware.testing import UsersContract, users_contract
 from sessionware.testing.races import race
 from sessionware.usernames import KEY_RULE
@@ -99,9 +99,26 @@ class KeepsWhatCannotBeWritten(MemoryUsers):
         return super().rename(id, key, username.encode("utf-8", "replace").decode())
 
 
+class CutsNamesOff(MemoryUsers):
+    """A table whose columns are shorter than what they are given."""
+
+    def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
+        user = super().add(key, username[:100], password_hash, data)
+        return replace(user, username=username)
+
+
+class FailsForWhatNobodyHas(MemoryUsers):
+    """A table that asks its database for a name that this cannot even read."""
+
+    def find_by_key(self, key: str) -> User | None:
+        key.encode()
+        return super().find_by_key(key)
+
+
 @pytest.mark.parametrize(
     ("broken", "test"),
     [
+        (CutsNamesOff, "test_nothing_is_cut_off"),
         (AddOverwrites, "test_a_key_that_is_there_is_taken"),
         (PasswordIsSetWhateverIsExpected, "test_a_password_that_is_not_what_is_expected_stays"),
         (DisablingKeepsTheVersion, "test_disabling_ends_sessions_for_good"),
@@ -115,6 +132,14 @@ def test_contract_catches_a_table_that_breaks_a_promise(broken: type[Any], test:
     contract.make_users = broken
     with pytest.raises(AssertionError):
         getattr(contract, test)()
+
+
+def test_contract_catches_a_table_that_fails_for_what_nobody_has() -> None:
+    """Here for half of a surrogate pair."""
+    contract = UsersContract()
+    contract.make_users = FailsForWhatNobodyHas
+    with pytest.raises(UnicodeEncodeError):
+        contract.test_what_nobody_can_have_names_nobody()
 
 
 def test_contract_catches_a_table_that_makes_two_keys_one() -> None:
@@ -311,3 +336,56 @@ def test_hash_that_is_not_text_is_refused(users: Any, path: Path) -> None:
         table.add("eve", "Eve", b"hash", {})
     with pytest.raises(TypeError, match="must be text or None, not bytes"):
         table.set_password(ada.id, b"hash", expect="hash", ends_sessions=False)
+
+
+TABLES: dict[str, Callable[[Path], Users]] = {
+    "memory": lambda path: MemoryUsers(),
+    "sqlite": SQLiteUsers,
+    "sql": lambda path: SQLUsers(f"sqlite+pysqlite:///{path}"),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize(
+    ("key", "username", "hash", "data"),
+    [
+        ("a" * 513, "Ada", None, {}),
+        ("ada", "\U00020b9f" * 129, None, {}),
+        ("ada", "Ada", "x" * 8193, {}),
+        ("ada", "Ada", None, {"x": "x" * 65_528}),
+        ("ada\0", "Ada", None, {}),
+        ("ada", "Ada\0", None, {}),
+        ("ada", "Ada", "hash\0", {}),
+        ("ada", "Ada", "hash\ud800", {}),
+    ],
+)
+def test_every_table_refuses_what_one_of_them_cannot_keep(
+    path: Path, kind: str, key: str, username: str, hash: str | None, data: dict[str, Any]
+) -> None:
+    """So that what works in a test works in production. Nothing is cut off, and nothing of it is shown."""
+    users = TABLES[kind](path)
+    ada = users.add("eve", "Eve", "one", {})
+
+    with pytest.raises(ValueError, match=r"at most|null character|surrogate") as refused:
+        users.add(key, username, hash, data)
+    if hash is not None:
+        with pytest.raises(ValueError, match=r"at most|null character|surrogate"):
+            users.set_password(ada.id, hash, expect="one", ends_sessions=True)
+    elif not data:
+        with pytest.raises(ValueError, match=r"at most|null character"):
+            users.rename(ada.id, key, username)
+
+    assert len(str(refused.value)) < 100
+    assert users.find_by_key("eve") == ada
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_every_table_keeps_the_longest_of_each(path: Path, kind: str) -> None:
+    """A name of 128 characters among them, in any alphabet, and data with null characters."""
+    users = TABLES[kind](path)
+    longest = "\U00020b9f" * 128
+    data = {"x": "\0", "y": "x" * (65_535 - len('{"x": "\\u0000", "y": ""}'))}
+    ada = users.add(longest, longest, "x" * 8192, data)
+
+    assert users.find_by_key(longest) == ada
+    assert dict(ada.data) == data

@@ -28,6 +28,7 @@ __all__ = [
     "MemoryUsers",
     "Page",
     "PasswordPolicy",
+    "SQLUsers",
     "SQLiteUsers",
     "User",
     "Users",
@@ -41,12 +42,21 @@ __all__ = [
 
 if typing.TYPE_CHECKING:
     from .pages.app import AuthPages
+    from .users.sql import SQLUsers
 
 
 def __getattr__(name: str) -> object:
-    """Load AuthPages on first use: WebOb takes longer to load than all the rest, and only the pages need it."""
+    """Load on first use what needs a package that takes longer to load than all the rest, or that not all have."""
     if name == "AuthPages":
         from .pages.app import AuthPages
 
         return AuthPages
+    if name == "SQLUsers":
+        from .users.sql import SQLUsers
+
+        return SQLUsers
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -94,6 +94,48 @@ class UsersContract:
             users.add("bob", "Bob", None, {"city": "\ud800"})
         assert (users.find_by_key("ada"), users.find_by_key("bob")) == (ada, None)
 
+    def test_nothing_is_cut_off(self) -> None:
+        """What is too long for the table, or has a null character, is refused, unless it comes back whole."""
+        users = self.make_users()
+        kept: list[tuple[User, str, str | None, dict[str, Any]]] = []
+        for number, text in enumerate(("a\0b", "b" * 3_000, "\U00020b9f" * 3_000, "c" * 100_000)):
+            cases: list[tuple[str, str | None, dict[str, Any]]] = [
+                (f"name{number}", None, {}),
+                (f"hash{number}", text, {}),
+                (f"data{number}", None, {"x": text}),
+            ]
+            for key, hash, data in cases:
+                username = text if key.startswith("name") else key
+                try:
+                    kept.append((users.add(key, username, hash, data), username, hash, data))
+                except ValueError:
+                    assert users.find_by_key(key) is None
+            try:
+                found = users.find_by_key(users.add(text, "Ada", None, {}).key)
+                assert found is not None
+                assert found.key == text
+            except ValueError:
+                assert users.find_by_key(text) is None
+
+        for user, username, hash, data in kept:
+            assert (found := users.get(user.id)) is not None
+            assert (found.username, found.password_hash, dict(found.data)) == (username, hash, data)
+
+    def test_what_nobody_can_have_names_nobody(self) -> None:
+        """Half of a surrogate pair, a null character, more than fits: neither is it found, nor is it a failure."""
+        users = self.make_users()
+        ada = users.add("ada", "Ada", "one", {})
+
+        for text in ("ada\0", "\0", "ada\ud800", "ada" * 50_000):
+            assert users.find_by_key(text) is None
+            assert users.get(text) is None
+            assert users.set_password(ada.id, "two", expect=text, ends_sessions=True) is False
+            assert users.set_password(text, "two", expect="one", ends_sessions=True) is False
+            assert users.set_active(text, False) is False
+            assert users.rename(text, "bob", "Bob") is False
+            assert users.delete(text) is False
+        assert users.find_by_key("ada") == ada
+
     def test_an_account_may_have_no_password(self) -> None:
         """Nobody can log in to it by one."""
         users = self.make_users()

@@ -7,6 +7,7 @@ import secrets
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -15,6 +16,12 @@ from ..._repr import shown_half_built
 from ..._storable import checked_id, checked_text
 from ...errors import ConfigError, StoreUnavailable
 from ...usernames import KEY_RULE
+
+#: What every table can keep, in bytes of UTF-8. Those of a database would otherwise take less than those in memory that
+#: an application is tested with, or cut off what is too long. A name of 128 characters has up to 512 bytes.
+MAX_NAME_BYTES = 512
+MAX_HASH_BYTES = 8192
+MAX_DATA_BYTES = 65_535
 
 
 @shown_half_built
@@ -59,13 +66,14 @@ class Users(Protocol):
     def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
         """Add an account under a new random id. Of several callers that race for one key, one wins.
 
-        Raises `UsernameTaken` if the key is there, `TypeError` for data that is not JSON, and `ValueError` for a name
-        that cannot be written, because it has a lone surrogate.
+        Raises `UsernameTaken` if the key is there, `TypeError` for data that is not JSON, and `ValueError` for what not
+        every table could keep: a name or a hash with a lone surrogate or a null character, a name of more than 512
+        bytes, a hash of more than 8192, or data that has more than 65,535 as JSON.
         """
 
     @abstractmethod
     def set_password(self, id: str, password_hash: str | None, *, expect: str | None, ends_sessions: bool) -> bool:
-        """Change the hash if it is still `expect`. False if it was another.
+        """Change the hash if it is still `expect`. False if it was another. Raises `ValueError` as `add` does.
 
         With `ends_sessions` the session version goes up, so that nobody stays logged in by the old password.
         """
@@ -82,7 +90,7 @@ class Users(Protocol):
     def rename(self, id: str, key: str, username: str) -> bool:
         """Give the account another name. False if there is no such account.
 
-        Raises `UsernameTaken`, and `ValueError` for a name that cannot be written.
+        Raises `UsernameTaken`, and `ValueError` as `add` does.
 
         The session version goes up, because sessions carry the name of their login, which may soon be somebody else's.
         """
@@ -95,9 +103,9 @@ class Users(Protocol):
 def new_user(key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
     """An account that is not in any table yet, with a random id of 128 bits.
 
-    Raises `TypeError` for data that is not JSON, and `ValueError` for a name that cannot be written.
+    Raises `TypeError` and `ValueError` as `Users.add` does.
     """
-    key, username = checked_text(key, "a key"), checked_text(username, "a username")
+    key, username = checked_name(key, "a key"), checked_name(username, "a username")
     check_hash(password_hash)
     try:
         frozen = frozen_data(data)
@@ -105,7 +113,33 @@ def new_user(key: str, username: str, password_hash: str | None, data: Mapping[s
         raise TypeError("data kept with an account must be JSON: a text in it has a lone surrogate") from None
     except (TypeError, ValueError) as error:
         raise TypeError(f"data kept with an account must be JSON: {error}") from None
+    if len(data_text(frozen)) > MAX_DATA_BYTES:
+        raise ValueError(f"data kept with an account must be at most {MAX_DATA_BYTES:,} bytes of JSON")
     return User(secrets.token_hex(16), key, username, password_hash, data=frozen)
+
+
+def checked_name(value: str, name: str) -> str:
+    """The key or username. Raises `ValueError` for one that not every table could keep."""
+    text = checked_text(value, name)
+    if fault := fault_of(text, MAX_NAME_BYTES):
+        raise ValueError(f"{name} {fault}")
+    return text
+
+
+def sought(text: str) -> str | None:
+    """What to look up. Text that no table can have becomes None, which is equal to nothing in SQL."""
+    return None if fault_of(text) else text
+
+
+def fault_of(text: str, max_bytes: float = inf) -> str | None:
+    """What keeps this text out of some table; None if nothing does."""
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return "has a lone surrogate, which no encoding can write"
+    if "\0" in text:
+        return "has a null character, which not every database can keep"
+    return f"must be at most {max_bytes} bytes of UTF-8" if size > max_bytes else None
 
 
 def check_key_rule(key_rule: int) -> None:
@@ -126,10 +160,22 @@ def frozen_data(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(json.loads(json.dumps(dict(data), allow_nan=False, ensure_ascii=False).encode()))
 
 
+def data_text(data: Mapping[str, Any]) -> str:
+    """The data as tables keep it: ASCII, whatever is in it, so that no encoding of a database can change it."""
+    return json.dumps(dict(data))
+
+
 def check_hash(password_hash: object) -> None:
-    """Raise `TypeError` for what cannot be a stored hash, such as the bytes that bcrypt makes."""
-    if password_hash is not None and not isinstance(password_hash, str):
+    """Raise `TypeError` for what cannot be a stored hash, such as the bytes that bcrypt makes.
+
+    Raises `ValueError` for one that not every table could keep.
+    """
+    if password_hash is None:
+        return
+    if not isinstance(password_hash, str):
         raise TypeError(f"a password hash must be text or None, not {type(password_hash).__name__}")
+    if fault := fault_of(password_hash, MAX_HASH_BYTES):
+        raise ValueError(f"a password hash {fault}")
 
 
 def check_account(user: User, id: str | None = None) -> None:

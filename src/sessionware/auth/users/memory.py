@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..._storable import checked_text
 from ...errors import UsernameTaken
-from .base import User, Users, check_hash, frozen_data, new_user
+from .base import User, Users, check_hash, checked_name, frozen_data, new_user
 
 
 class MemoryUsers(Users):
@@ -54,7 +53,7 @@ class MemoryUsers(Users):
             return True
 
     def rename(self, id: str, key: str, username: str) -> bool:
-        key, username = checked_text(key, "a key"), checked_text(username, "a username")
+        key, username = checked_name(key, "a key"), checked_name(username, "a username")
         with self._lock:
             user = self._by_id.get(id)
             if user is None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from ..._hidden import Hidden
-from ..._storable import checked_text
 from ...databases.schema import Schema
-from ...databases.sqlite import Database
-from ...errors import StoreUnavailable, UsernameTaken
+from ...databases.sqlite import Database, has_schema
+from ...errors import ConfigError, StoreUnavailable, UsernameTaken
 from ...usernames import KEY_RULE
-from .base import User, Users, check_hash, check_key_rule, new_user
+from .base import User, Users, check_hash, check_key_rule, checked_name, data_text, new_user, sought
 
 _SCHEMA = Schema(
     "sessionware_users",
@@ -47,21 +47,23 @@ class SQLiteUsers(Users):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._database = Database(path, _SCHEMA)
+        given = Hidden(path)  # it may be a URL with a password by mistake
+        del path
+        self._database = Database(given.value, _SCHEMA)
 
     def close(self) -> None:
         """Close the file. No thread may be using it. A later use opens it again."""
         self._database.close()
 
     def find_by_key(self, key: str) -> User | None:
-        return _user(Hidden(self._database.execute(_SELECT + "key = ?", (key,))))
+        return _user(Hidden(self._database.execute(_SELECT + "key = ?", (sought(key),))))
 
     def get(self, id: str) -> User | None:
-        return _user(Hidden(self._database.execute(_SELECT + "id = ?", (id,))))
+        return _user(Hidden(self._database.execute(_SELECT + "id = ?", (sought(id),))))
 
     def add(self, key: str, username: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
         user = new_user(key, username, password_hash, data)
-        state = (password_hash, user.session_version, user.is_active, json.dumps(dict(user.data)))
+        state = (password_hash, user.session_version, user.is_active, data_text(user.data))
         sql = "INSERT INTO sessionware_users VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
         if not self._database.changes(sql, (user.id, key, KEY_RULE, username, *state)):
             raise UsernameTaken
@@ -69,24 +71,26 @@ class SQLiteUsers(Users):
 
     def set_password(self, id: str, password_hash: str | None, *, expect: str | None, ends_sessions: bool) -> bool:
         check_hash(password_hash)
+        if expect is not None and sought(expect) is None:
+            return False
         change = "password_hash = ?, session_version = session_version + ? WHERE id = ? AND password_hash IS ?"
-        return self._update(change, (password_hash, ends_sessions, id, expect))
+        return self._update(change, (password_hash, ends_sessions, sought(id), expect))
 
     def set_active(self, id: str, is_active: bool) -> bool:
         change = "is_active = ?, session_version = session_version + ? WHERE id = ?"
-        return self._update(change, (is_active, not is_active, id))
+        return self._update(change, (is_active, not is_active, sought(id)))
 
     def rename(self, id: str, key: str, username: str) -> bool:
-        key, username = checked_text(key, "a key"), checked_text(username, "a username")
+        key, username = checked_name(key, "a key"), checked_name(username, "a username")
         change = "key = ?, key_rule = ?, username = ?, session_version = session_version + 1 WHERE id = ?"
-        if self._update(change, (key, KEY_RULE, username, id)):
+        if self._update(change, (key, KEY_RULE, username, sought(id))):
             return True
         if self.get(id) is None:
             return False
         raise UsernameTaken
 
     def delete(self, id: str) -> bool:
-        return self._database.changes("DELETE FROM sessionware_users WHERE id = ?", (id,)) == 1
+        return self._database.changes("DELETE FROM sessionware_users WHERE id = ?", (sought(id),)) == 1
 
     def _update(self, change: str, parameters: tuple[Any, ...]) -> bool:
         """Whether an account was changed. A change that would give two accounts one key changes nothing."""
@@ -101,6 +105,13 @@ def _user(rows: Hidden[list[Any]]) -> User | None:
     try:
         data = MappingProxyType(json.loads(rows.value[0][7]))
         is_active = {0: False, 1: True}[rows.value[0][6]]
+        "".join((*rows.value[0][1:4], rows.value[0][4] or ""))  # a TypeError for what is no text
     except (ValueError, TypeError, LookupError):
-        raise StoreUnavailable(f"the account {rows.value[0][1]!r} is damaged: data or is_active is wrong") from None
+        raise StoreUnavailable(f"the account {rows.value[0][1]!r} is damaged: a value in its row is wrong") from None
     return User(*(*rows.value[0][1:6], is_active, data))
+
+
+def check_exists(path: str) -> None:
+    """Raise `ConfigError` unless there is an SQLiteUsers at this path already."""
+    if not has_schema(Path(path).absolute(), _SCHEMA.name):
+        raise ConfigError(f"{path!r} holds no accounts: there is no such file, or no {_SCHEMA.name!r} in it.")
