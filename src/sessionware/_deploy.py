@@ -36,6 +36,26 @@ def arguments_from_environment(variables: Mapping[str, str] | None = None) -> di
     return _from_text(ours, lambda name: _PREFIX + name.upper(), _PREFIX)
 
 
+def arguments_for_commands(variables: Mapping[str, str], secret_file: str | None = None) -> dict[str, Any]:
+    """The same, but for the store, which a command is told, and the secret, which it may be told. `ConfigError`."""
+    given, file = Hidden(variables), Hidden(secret_file)
+    del variables, secret_file
+    left_out = {"SESSIONWARE_STORE"} | (
+        set() if file.value is None else {"SESSIONWARE_SECRET", "SESSIONWARE_SECRET_FILE"}
+    )
+
+    def is_ours(name: str) -> bool:
+        return name.startswith(_PREFIX) and not name.startswith(_NOT_OURS) and name not in left_out
+
+    def spelt(name: str) -> str:
+        return "--secret-file" if name == "secret_file" and file.value is not None else _PREFIX + name.upper()
+
+    ours = Settings({name: text for name, text in given.value.items() if is_ours(name)})
+    if file.value is not None:
+        ours[spelt("secret_file")] = file.value
+    return _from_text(ours, spelt, "")
+
+
 def arguments_from_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Arguments for `SessionManager` from the settings of an ini file that have this prefix. Raises `ConfigError`."""
     given = Hidden(settings)
@@ -47,6 +67,9 @@ def arguments_from_settings(settings: Mapping[str, Any], prefix: str = "") -> di
 def _from_text(given: Settings, spelt: Callable[[str], str], prefix: str) -> dict[str, Any]:
     ours, known = [name for name in given if name.startswith(prefix)], {spelt(name): name for name in _KNOWN}
     _check_names(ours, known)
+    for name in ours:
+        if known[name] in _NEVER_EMPTY and not given[name].strip():
+            raise ConfigError(f"{name} is empty: set it, or leave it out.")
     return _arguments(Settings({known[name]: given[name] for name in ours}), spelt)
 
 
@@ -146,6 +169,7 @@ _COOKIE_SETTINGS: dict[str, Callable[[str], Any]] = {
     "secure": _secure,
     "samesite": str,
 }
+_NEVER_EMPTY = ("store", "secret_file")
 _TIMEOUTS = tuple(field.name for field in fields(Timeouts))
 _KNOWN = (
     "secret",

@@ -11,9 +11,19 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
-from sessionware import ConfigError, SessionManager, SessionMiddleware, Timeouts, get_session, open_store
+from sessionware import (
+    ConfigError,
+    SessionManager,
+    SessionMiddleware,
+    StoreUnavailable,
+    Timeouts,
+    get_session,
+    open_store,
+)
 from sessionware._core.lifetime import limits_of
+from sessionware._deploy import Settings
 from tests.support.fixed import SECRET
+from tests.support.frames import frames_that_show
 
 
 def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -117,6 +127,8 @@ def test_secret_file_has_one_a_line_and_the_newest_first(tmp_path: Path) -> None
         ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_SECRET_FILE": "x"}, "Set either.*; both are set"),
         ({"SESSIONWARE_SECRET_FILE": "/dev/null"}, "^SESSIONWARE_SECRET_FILE: the file is empty"),
         ({"SESSIONWARE_SECRET_FILE": "/"}, "^SESSIONWARE_SECRET_FILE: the file cannot be read"),
+        ({"SESSIONWARE_SECRET_FILE": ""}, "^SESSIONWARE_SECRET_FILE is empty"),
+        ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STORE": ""}, "^SESSIONWARE_STORE is empty"),
         ({"SESSIONWARE_SECRET": "short"}, "the secret has 5 characters"),
         (
             {"SESSIONWARE_SECRET_FILE": "/nowhere/secret"},
@@ -126,7 +138,7 @@ def test_secret_file_has_one_a_line_and_the_newest_first(tmp_path: Path) -> None
             {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STROE": "memory://"},
             "SESSIONWARE_STROE: there is no such setting",
         ),
-        ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STORE": "redis://x"}, "does not name a store"),
+        ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STORE": "oracle://x"}, "does not name a store"),
         ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_COOKIE_SECURE": "yes"}, "Cookie\\(secure='yes'\\)"),
         ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_COOKIE_SAMESITE": "lax"}, "Cookie\\(samesite='lax'\\)"),
         ({"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_TIMEOUT_IDLE": "1h"}, "SESSIONWARE_TIMEOUT_IDLE='1h': write a"),
@@ -181,6 +193,27 @@ def test_file_of_secrets_is_read_alike_in_code(tmp_path: Path) -> None:
     assert (answer.text, "Set-Cookie" in answer.headers) == ("2", False)
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "mariadb", "redis", "redis+cluster"])
+def test_store_may_be_on_a_server(scheme: str) -> None:
+    """Which need not be up yet: a site that cannot start would answer nothing at all."""
+    url = f"{scheme}://ann:hunter2@127.0.0.1:1" + ("/app" if "redis" not in scheme else "")
+    middleware = SessionMiddleware.from_environ(app, {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STORE": url})
+
+    with pytest.raises(StoreUnavailable) as raised:
+        middleware.manager.ping()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_store_that_cannot_be_shows_no_password() -> None:
+    """Neither in the error nor in a frame on its way; the setting is named."""
+    variables = {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STORE": "postgresql+psycopg2://ann:hunter2@localhost/app"}
+    with pytest.raises(ConfigError, match=r"^SESSIONWARE_STORE: .*psycopg 3") as raised:
+        SessionMiddleware.from_environ(app, Settings(variables))
+
+    assert "hunter2" not in str(raised.value)
+    assert frames_that_show("hunter2", raised.value) == []
+
+
 def test_nothing_is_made_before_all_is_understood(tmp_path: Path) -> None:
     """A misspelt name leaves no database behind."""
     file = tmp_path / "typo.db"
@@ -219,7 +252,7 @@ def test_password_in_a_url_is_not_shown() -> None:
     """A store that this release does not know may have one."""
     with pytest.raises(ConfigError) as refused:
         SessionMiddleware.from_environ(
-            app, {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STORE": "redis://:hunter2@db/0"}
+            app, {"SESSIONWARE_SECRET": SECRET, "SESSIONWARE_STORE": "oracle://:hunter2@db/0"}
         )
 
     assert "hunter2" not in str(refused.value)
