@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sessionware import FileStore, MemoryStore, Record, SQLiteStore
+from sessionware._core.records import prune_all, prune_batches
 from sessionware.stores.base import Store
 from tests.support.fixed import Clock
 from tests.support.kit import SessionSite
@@ -42,6 +43,44 @@ def test_what_a_flood_leaves_is_swept_away_by_ordinary_visits(store: Store, cloc
     left = store.scan(limit=10_000)
     assert not any(record.payload == b"flood" for record in left)
     assert len(left) < 500
+
+
+class Shortsighted(MemoryStore):
+    """Looks at few records in a call that may remove few, as a FileStore does, and finds nothing among them."""
+
+    calls: list[int]
+
+    def prune(self, now: int, limit: int = 1000) -> int:
+        self.calls.append(limit)
+        return super().prune(now, limit) if limit > 1000 else 0
+
+
+def expired(store: Store, count: int) -> None:
+    for number in range(count):
+        store.create(Record(number.to_bytes(16, "big"), 1, HOUR, None, b""))
+
+
+def test_pruning_everything_stops_after_each_batch_for_as_long_as_that_took() -> None:
+    """So that a site that is open meanwhile waits for one batch at most, and has half of the time for itself."""
+    pauses: list[float] = []
+    store = MemoryStore()
+    expired(store, 2500)
+
+    begin = time.monotonic()
+    assert list(prune_batches(store, 5 * HOUR, pauses.append)) == [1000, 1000, 500]
+    assert len(pauses) == 3
+    assert 0 < sum(pauses) <= time.monotonic() - begin
+
+
+def test_pruning_everything_is_not_over_when_a_batch_finds_nothing() -> None:
+    """A store may look at a part of its records only, for each that it may remove."""
+    store = Shortsighted()
+    store.calls = []
+    expired(store, 10)
+
+    assert prune_all(store, 5 * HOUR) == 10
+    assert len(store.scan()) == 0
+    assert min(store.calls) <= 1000
 
 
 @contextmanager

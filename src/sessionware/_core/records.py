@@ -40,8 +40,12 @@ PATIENCE = 2.0
 #: This many ids in a row cannot all be taken by coincidence.
 _NEW_IDS = 8
 
-#: Records to prune in one call, if all are to go: enough for a FileStore to look at a hundred thousand files.
-_BATCH = 20_000
+#: Records to prune in one call, if all are to go: so few that nobody has to wait for it for more than a moment.
+_BATCH = 1000
+
+#: The same once that many found nothing, because a FileStore looks at so many files for each that it may remove: enough
+#: for it to look at a hundred thousand.
+_LAST_BATCH = 20_000
 
 #: One in this many creations prunes.
 PRUNE_EVERY = 100
@@ -305,10 +309,21 @@ class Records:
 
 def prune_all(store: Store, now: int) -> int:
     """Remove all expired records, in batches, so that the application's own writes get their turn in between."""
-    total = 0
-    while removed := store.prune(now, _BATCH):
-        total += int(removed)
-    return total
+    return sum(prune_batches(store, now))
+
+
+def prune_batches(store: Store, now: int, pause: Callable[[float], object] = time.sleep) -> Iterator[int]:
+    """Remove all expired records, and yield how many with each batch.
+
+    After each there is a pause as long as it took, so that a site has at least half of its database for itself.
+    """
+    while True:
+        began = time.monotonic()
+        removed = store.prune(now, _BATCH) or store.prune(now, _LAST_BATCH)
+        if not removed:
+            return
+        yield int(removed)
+        pause(time.monotonic() - began)
 
 
 def _check_size(size: int, most: int) -> None:
