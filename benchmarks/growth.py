@@ -52,9 +52,18 @@ def measure(plan: Plan) -> dict[str, list[dict[str, Any]]]:
 # ---- filling a store -----------------------------------------------------------------------------------------------
 
 
-def fill(store: Store, count: int, rng: random.Random, *, expires_in: int = DAY, is_owned: bool = False) -> None:
-    """Add so many sessions that nobody visits, whose ends are spread over a day."""
-    size, now = small_payload_size(), int(time.time())
+def fill(
+    store: Store,
+    count: int,
+    rng: random.Random,
+    *,
+    expires_in: int = DAY,
+    is_owned: bool = False,
+    size: int | None = None,
+) -> None:
+    """Add so many sessions that nobody visits, whose ends are spread over a day. `size` is that of the payload."""
+    now = int(time.time())
+    size = small_payload_size() if size is None else size
     for _ in range(count):
         owner = rng.randbytes(16) if is_owned else None
         store.create(Record(rng.randbytes(16), 1, now + expires_in + rng.randrange(DAY), owner, rng.randbytes(size)))

@@ -28,6 +28,12 @@ _PACKAGES = (
     "pyramid",
     "msgspec",
     "gunicorn",
+    "psycopg",
+    "pymysql",
+    "mysqlclient",
+    "redis",
+    "hiredis",
+    "pyramid-session-redis",
 )
 
 

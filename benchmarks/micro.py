@@ -154,8 +154,8 @@ def _cost(site: Site, sites: dict[str, Site], scenario: Scenario, count: int) ->
 def compared_with(subject: Subject) -> str | None:
     """The subject that this one is a multiple of."""
     if subject.kind == "ours":
-        return FLOORS[subject.store]
-    return f"sessionware-{subject.store}" if subject.kind == "peer" and subject.store in FLOORS else None
+        return FLOORS.get(subject.store)
+    return f"sessionware-{subject.store}" if subject.kind == "peer" and subject.store != "cookie" else None
 
 
 def _scenarios(subject: Subject) -> list[Scenario]:

@@ -1,7 +1,8 @@
 """Turns the figures into tables and charts: `python -m benchmarks.report results.json --page docs/performance.md`.
 
-The tables go between the page's marks `<!-- generated: performance -->` and `<!-- end -->`, the charts into
-`images/` beside the page. Without --page the tables are printed.
+The tables go between the page's marks, of which each kind is there once at most, and stay as they are if the file has
+no figures for them: `<!-- generated: performance -->`, `<!-- generated: servers -->` or `<!-- generated: sizing -->`,
+and `<!-- end -->`. Charts go into `images/` beside the page. Without --page the tables are printed.
 """
 
 from __future__ import annotations
@@ -10,24 +11,27 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .charts import charts
 from .figures import DEFAULTS, STORES, Micro
 from .scenarios import SCENARIOS
+from .servers_report import servers_section, sizing_table
+from .tables import DASH, Row, number, rows_table, table, times
 from .targets import compared
-
-_MARKED = re.compile(r"(<!-- generated: performance -->\n).*?(<!-- end -->)", re.DOTALL)
-
-DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
-
-Row = dict[str, Any]
 
 
 def as_markdown(results: Row) -> str:
     """All tables of which there are figures."""
+    tables = by_mark(results)
+    return "\n\n".join(tables[mark] for mark in ("performance", "servers") if mark in tables) + "\n"
+
+
+def by_mark(results: Row) -> dict[str, str]:
+    """The tables of which there are figures, by the mark that they go to."""
     sections: dict[str, Callable[[Any], str]] = {
         "micro": micro_section,
         "interpreted": interpreted_section,
@@ -37,29 +41,13 @@ def as_markdown(results: Row) -> str:
         "import": import_section,
         "logins": logins_section,
     }
-    parts = [machine_line(results)]
-    parts += [section(results[name]) for name, section in sections.items() if results.get(name)]
-    return "\n\n".join(parts) + "\n"
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table whose first column is text and whose others are numbers."""
-    names = list(head)
-    ruler = ["---", *["--:"] * (len(names) - 1)]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in (names, ruler, *rows))
-
-
-def number(value: float | None) -> str:
-    """Three digits that count; a dash for nothing."""
-    if value is None:
-        return DASH
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-
-
-def times(value: float | None) -> str:
-    return DASH if value is None else f"{TIMES}{number(value)}"
+    found = {}
+    if parts := [section(results[name]) for name, section in sections.items() if results.get(name)]:
+        found["performance"] = "\n\n".join([machine_line(results), *parts])
+    if servers := results.get("servers"):
+        found["servers"] = f"{machine_line(results)} {servers_section(servers)}"
+        found["sizing"] = f"{machine_line(results)}\n\n{sizing_table(servers['sizing'])}"
+    return found
 
 
 def machine_line(results: Row) -> str:
@@ -147,22 +135,22 @@ def growth_section(figures: dict[str, list[Row]]) -> str:
     return "\n\n".join(
         (
             "### Growth: the same request among more sessions",
-            _rows_table(figures["lookups"], {"ratio": times}),
+            rows_table(figures["lookups"], {"ratio": times}),
             "### Memory of a session in a MemoryStore",
-            _rows_table(figures["memory"]),
+            rows_table(figures["memory"]),
             "### New sessions while expired ones are swept",
-            _rows_table(figures["sweep"]),
+            rows_table(figures["sweep"]),
         )
     )
 
 
 def macro_section(rows: list[Row]) -> str:
     shares = {"share_of_bare": lambda share: f"{share:.0%}"}
-    return "### Behind gunicorn\n\n" + _rows_table(rows, shares)
+    return "### Behind gunicorn\n\n" + rows_table(rows, shares)
 
 
 def contention_section(rows: list[Row]) -> str:
-    return "### Many clients at once\n\n" + _rows_table(rows)
+    return "### Many clients at once\n\n" + rows_table(rows)
 
 
 def import_section(figures: Row) -> str:
@@ -177,33 +165,30 @@ def logins_section(figures: dict[str, list[Row]]) -> str:
     return "\n\n".join(
         (
             "### Wrong logins, many at once",
-            _rows_table(figures["load"]),
+            rows_table(figures["load"]),
             "### What the time of a refusal tells",
-            _rows_table(figures["timing"]),
+            rows_table(figures["timing"]),
         )
     )
-
-
-def _rows_table(rows: list[Row], formats: Row | None = None) -> str:
-    """The rows as they are, with the fields' names as the head."""
-    formats = formats or {}
-    head = [name.replace("_us", ", µs").replace("_ms", ", ms").replace("_", " ") for name in rows[0]]
-    return table(head, [[formats.get(name, _plain)(value) for name, value in row.items()] for row in rows])
-
-
-def _plain(value: object) -> str:
-    return f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
 
 
 # ---- the command ---------------------------------------------------------------------------------------------------
 
 
-def with_tables(page: str, markdown: str) -> str:
-    """The page, with the tables between its marks. Raises `ValueError` if it has none."""
-    fresh, count = _MARKED.subn(lambda marks: f"{marks[1]}\n{markdown}\n{marks[2]}", page)
-    if count != 1:
-        raise ValueError(f"the page has {count} places for the tables instead of one")
-    return fresh
+def with_tables(page: str, tables: dict[str, str]) -> str:
+    """The page, with these tables between their marks. Raises `ValueError` if it has none of them, or one twice."""
+    counts = {}
+    for mark, markdown in tables.items():
+        marked = rf"(<!-- generated: {mark} -->\n).*?(<!-- end -->)"
+        fresh = partial(_between_marks, markdown)
+        page, counts[mark] = re.subn(marked, fresh, page, flags=re.DOTALL)
+    if not any(counts.values()) or max(counts.values()) > 1:
+        raise ValueError(f"the page has places for the tables so many times: {counts or 'there are no figures'}")
+    return page
+
+
+def _between_marks(markdown: str, marks: re.Match[str]) -> str:
+    return f"{marks[1]}\n{markdown}\n\n{marks[2]}"
 
 
 def main(arguments: list[str]) -> int:
@@ -216,7 +201,7 @@ def main(arguments: list[str]) -> int:
         print(as_markdown(results))
         return 0
     page = options.page.read_text(encoding="utf-8")
-    options.page.write_text(with_tables(page, as_markdown(results)), encoding="utf-8")
+    options.page.write_text(with_tables(page, by_mark(results)), encoding="utf-8")
     images = options.page.parent / "images"
     images.mkdir(exist_ok=True)
     for name, svg in charts(Micro(results.get("micro", []))).items():

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from . import contention, growth, imports, logins, macro, micro
+from . import contention, growth, imports, logins, macro, micro, servers
 from .machine import describe
 from .report import as_markdown
 from .subjects import FAMILIES, subjects
@@ -76,6 +76,10 @@ def run_logins(is_quick: bool) -> Any:
     return logins.measure(plan)
 
 
+def run_servers(is_quick: bool) -> Any:
+    return servers.measure(servers.quick(SEED) if is_quick else servers.thorough(SEED))
+
+
 #: All that there is to measure. What `run_interpreted` asks of its child is not asked for by itself.
 PARTS: dict[str, Callable[[bool], Any]] = {
     "micro": run_micro,
@@ -85,6 +89,7 @@ PARTS: dict[str, Callable[[bool], Any]] = {
     "contention": run_contention,
     "import": run_import,
     "logins": run_logins,
+    "servers": run_servers,
 }
 
 

@@ -33,7 +33,7 @@ class Subject:
     """One session layer in one configuration."""
 
     name: str
-    store: Literal["none", "memory", "file", "sqlite", "cookie"]
+    store: Literal["none", "memory", "file", "sqlite", "cookie", "postgresql", "mariadb", "redis"]
     kind: Literal["ours", "floor", "peer", "bare"]
     build: Callable[[Path], App]
     bare: str = "bare"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from beaker.ext.sqla import SqlaNamespaceManager, make_cache_table
 from beaker.middleware import SessionMiddleware
-from sqlalchemy import MetaData, create_engine
+from sqlalchemy import Engine, MetaData, create_engine
 
 from .base import BARE, SECRET, App, Pages, Subject, wsgi_app
 from .sqlite_engine import with_wal
@@ -26,7 +26,11 @@ def _file(directory: Path) -> Options:
 
 
 def _sqla(directory: Path) -> Options:
-    engine = with_wal(create_engine(f"sqlite:///{directory / 'beaker.db'}"))
+    return sqla_options(with_wal(create_engine(f"sqlite:///{directory / 'beaker.db'}")), directory)
+
+
+def sqla_options(engine: Engine, directory: Path) -> Options:
+    """Sessions in this database, and their locks in files, as Beaker wants it."""
     SqlaNamespaceManager._init_dependencies()  # Beaker imports SQLAlchemy only then
     table = make_cache_table(MetaData())
     table.create(bind=engine, checkfirst=True)
@@ -47,7 +51,7 @@ def _log_in(session: Any, name: str) -> None:
     session["user"] = name
 
 
-def _builder(options: Callable[[Path], Options], **more: object) -> Callable[[Path], App]:
+def builder(options: Callable[[Path], Options], **more: object) -> Callable[[Path], App]:
     def build(directory: Path) -> App:
         pages = Pages(itemgetter("beaker.session"), save=_save, log_in=_log_in)
         settings = {"session.validate_key": SECRET, **options(directory), **more}
@@ -64,6 +68,6 @@ _STORES: list[tuple[str, Literal["memory", "file", "sqlite"], Callable[[Path], O
 
 SUBJECTS = [BARE]
 for _name, _store, _options in _STORES:
-    without = _builder(_options, **{"session.save_accessed_time": False})
-    SUBJECTS.append(Subject(_name, _store, "peer", _builder(_options)))
+    without = builder(_options, **{"session.save_accessed_time": False})
+    SUBJECTS.append(Subject(_name, _store, "peer", builder(_options)))
     SUBJECTS.append(Subject(f"{_name}-noatime", _store, "peer", without, is_default=False))

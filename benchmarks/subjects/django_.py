@@ -21,6 +21,9 @@ from django.urls import re_path
 
 from .base import PLENTY, SECRET, App, Pages, Subject, plain_pages
 
+#: Settings for each of several databases or caches.
+Config = dict[str, dict[str, Any]]
+
 _PAGES = "benchmarks.pages"
 _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 _WAL = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
@@ -45,31 +48,36 @@ def serve(request: HttpRequest) -> HttpResponse:
 urlpatterns = [re_path("", serve)]
 
 
-@cache
-def _configure(directory: Path) -> None:
-    """Configure this process, with its databases in this directory."""
-    sqlite = {"ENGINE": "django.db.backends.sqlite3"}
-    tuned = {"CONN_MAX_AGE": None, "OPTIONS": {"init_command": _WAL, "transaction_mode": "IMMEDIATE"}}
+def configure(databases: Config, caches: Config, directory: Path) -> None:
+    """Configure this process, which can be done once."""
     settings.configure(
         SECRET_KEY=SECRET,
         ALLOWED_HOSTS=["*"],
         ROOT_URLCONF=__name__,
         INSTALLED_APPS=["django.contrib.sessions"],
-        DATABASES={
-            "default": {**sqlite, "NAME": directory / "default.db"},
-            "tuned": {**sqlite, "NAME": directory / "tuned.db", **tuned},
-        },
+        DATABASES=databases,
         DATABASE_ROUTERS=[f"{__name__}.Router"],
-        CACHES={
-            "default": {
-                "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-                "OPTIONS": {"MAX_ENTRIES": PLENTY},
-            }
-        },
+        CACHES=caches,
         SESSION_FILE_PATH=str(directory),
         LOGGING_CONFIG=None,
     )
     django.setup()
+
+
+@cache
+def _configure(directory: Path) -> None:
+    """Configure it with databases in this directory."""
+    sqlite = {"ENGINE": "django.db.backends.sqlite3"}
+    tuned = {"CONN_MAX_AGE": None, "OPTIONS": {"init_command": _WAL, "transaction_mode": "IMMEDIATE"}}
+    databases: Config = {
+        "default": {**sqlite, "NAME": directory / "default.db"},
+        "tuned": {**sqlite, "NAME": directory / "tuned.db", **tuned},
+    }
+    locmem: dict[str, Any] = {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": PLENTY},
+    }
+    configure(databases, {"default": locmem}, directory)
 
 
 def _make_table(alias: str) -> None:
@@ -99,7 +107,7 @@ def _handler(pages: Pages, middleware: list[str], engine: str, alias: str) -> Ap
     return app
 
 
-def _builder(engine: str, alias: str = "default") -> Callable[[Path], App]:
+def builder(engine: str, alias: str = "default") -> Callable[[Path], App]:
     def build(directory: Path) -> App:
         if not settings.configured:
             _configure(directory)
@@ -116,7 +124,7 @@ def _bare(directory: Path) -> App:
 
 
 def _peer(name: str, store: Any, engine: str, alias: str = "default", **more: Any) -> Subject:
-    return Subject(f"django-{name}", store, "peer", _builder(engine, alias), bare="django-bare", **more)
+    return Subject(f"django-{name}", store, "peer", builder(engine, alias), bare="django-bare", **more)
 
 
 SUBJECTS = [

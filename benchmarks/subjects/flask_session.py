@@ -57,7 +57,7 @@ def _get_session(_request: Any) -> Any:
     return session
 
 
-def _with_sessions(set_up: Setup, *, refresh: bool) -> Callable[[Path], App]:
+def with_sessions(set_up: Setup, *, refresh: bool) -> Callable[[Path], App]:
     def build(directory: Path) -> App:
         holder: list[Any] = []
         app = _flask(Pages(_get_session, log_in=partial(_log_in, holder)))
@@ -90,6 +90,6 @@ SUBJECTS = [
     Subject("flask-signed", "cookie", "peer", _signed, bare="flask-bare", skips=frozenset("ML")),
 ]
 for _name, _store, _set_up in _STORES:
-    _without = _with_sessions(_set_up, refresh=False)
-    SUBJECTS.append(Subject(_name, _store, "peer", _with_sessions(_set_up, refresh=True), bare="flask-bare"))
+    _without = with_sessions(_set_up, refresh=False)
+    SUBJECTS.append(Subject(_name, _store, "peer", with_sessions(_set_up, refresh=True), bare="flask-bare"))
     SUBJECTS.append(Subject(f"{_name}-norefresh", _store, "peer", _without, bare="flask-bare", is_default=False))

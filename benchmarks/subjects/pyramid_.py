@@ -13,7 +13,8 @@ from pyramid.session import SignedCookieSessionFactory
 from .base import SECRET, App, Pages, Subject, plain_pages
 
 
-def _application(pages: Pages, **settings: Any) -> App:
+def application(pages: Pages, **settings: Any) -> App:
+    """The pages under Pyramid, which is configured with these settings."""
     table = pages.table
 
     def serve(request: Any) -> Response:
@@ -26,11 +27,11 @@ def _application(pages: Pages, **settings: Any) -> App:
 
 
 def _signed(_directory: Path) -> App:
-    return _application(Pages(attrgetter("session")), session_factory=SignedCookieSessionFactory(SECRET))
+    return application(Pages(attrgetter("session")), session_factory=SignedCookieSessionFactory(SECRET))
 
 
 def _bare(_directory: Path) -> App:
-    return _application(plain_pages())
+    return application(plain_pages())
 
 
 SUBJECTS = [

@@ -15,11 +15,12 @@ import pytest
 
 from benchmarks import contention, growth, logins, macro, micro
 from benchmarks.figures import Micro
-from benchmarks.report import DASH, TIMES, as_markdown, with_tables
+from benchmarks.report import as_markdown, with_tables
 from benchmarks.scenarios import SCENARIOS, WrongAnswer
 from benchmarks.subjects import subjects
 from benchmarks.subjects.base import BARE
 from benchmarks.subjects.ours import STORES, SUBJECTS, application
+from benchmarks.tables import DASH, TIMES
 from sessionware import MemoryStore, Record
 
 TINY = micro.Plan(rounds=1, batch=2, seed=1)
@@ -136,12 +137,14 @@ def test_the_report_compares_with_floor_and_peers() -> None:
     assert f"| memory | C | 20.0 | 10.0 | {twice} | 60.0 beaker-memory | {thrice} | {thrice} | {DASH} |" in text
 
 
-def test_tables_replace_what_is_between_the_marks_and_nothing_else() -> None:
-    """A page keeps its own words; without marks it is refused."""
+def test_tables_replace_what_is_between_their_marks_and_nothing_else() -> None:
+    """A page keeps its own words, and tables of which there are no figures; without any marks it is refused."""
     page = "before\n<!-- generated: performance -->\nold\n<!-- end -->\nafter\n"
-    assert with_tables(page, "new") == ("before\n<!-- generated: performance -->\n\nnew\n<!-- end -->\nafter\n")
-    with pytest.raises(ValueError, match="0 places"):
-        with_tables("no marks", "new")
+    other = "<!-- generated: servers -->\nold\n<!-- end -->\n"
+    fresh = with_tables(page + other, {"performance": "new"})
+    assert fresh == "before\n<!-- generated: performance -->\n\nnew\n\n<!-- end -->\nafter\n" + other
+    with pytest.raises(ValueError, match="'performance': 0"):
+        with_tables("no marks", {"performance": "new"})
 
 
 def test_the_rank_test_tells_apart_what_differs_and_nothing_else() -> None:
