@@ -19,10 +19,11 @@ from sessionware import SessionManager
 from sessionware.stores import open_store
 from tests.long.hammer import server
 from tests.long.hammer.book import Book, HammerTicket
-from tests.long.hammer.checks import MEDIUM_FAULTS, check_records, record_faults, stored_as
+from tests.long.hammer.checks import check_records, record_faults, stored_as
+from tests.long.hammer.medium import MEDIA, Medium
 from tests.long.hammer.plan import Plan
 from tests.long.hammer.runs import report, run
-from tests.long.hammer.server import HammerAnswer, url_of
+from tests.long.hammer.server import HammerAnswer
 from tests.long.hammer.site import site
 from tests.support.fixed import SECRET
 
@@ -41,13 +42,27 @@ def test_killed_servers_lose_nothing_and_revive_nothing(store: str) -> None:
     assert result.ended > 0
 
 
+@pytest.mark.parametrize("store", ["postgresql", "mariadb", "redis"])
+def test_killed_database_servers_lose_nothing_and_revive_nothing(store: str) -> None:
+    """Workers are killed, and the database server too, and then all connections to it are ended."""
+    plan = Plan(store, requests=500, kills=2, strikes=2, seed=time.time_ns() % 10**9, patience=60)
+    result = run(plan)
+    print(report(plan, result))
+
+    assert (result.lost, result.revived, result.faults) == ((), (), ())
+    assert (result.kills, result.strikes) == (2, 2)
+    assert result.outages + result.unknown > 0
+    assert result.acknowledged > 300
+
+
 class Visitor:
     """Visits the site without any server, and enters the answers in a book."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, medium: Medium) -> None:
         self.site = site()
+        self.medium = medium
         self.book = Book()
-        self.store: Any = open_store(url)
+        self.store: Any = open_store(medium.url)
         self.manager = SessionManager(SECRET, self.store)
 
     def send(self, page: str, ticket: HammerTicket | None = None, **fields: Any) -> HammerTicket:
@@ -80,8 +95,7 @@ class Visitor:
     def found(self) -> tuple[int, int, int]:
         """Look at what is left: how many cases are lost, revived, and otherwise wrong."""
         check_records(self.book, self.manager)
-        faults = MEDIUM_FAULTS["file" if hasattr(self.store, "_path") else "sqlite"](self.store)
-        self.book.faults += [*record_faults(self.manager), *faults]
+        self.book.faults += [*record_faults(self.manager), *self.medium.faults(self.store)]
         return len(self.book.lost), len(self.book.revived), len(self.book.faults)
 
     def record(self, ticket: HammerTicket) -> Any:
@@ -97,13 +111,14 @@ class Visitor:
 
 @pytest.fixture(params=["sqlite", "file"])
 def visitor(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Visitor]:
-    url = url_of(request.param, tmp_path / "sessions")
-    monkeypatch.setenv("SESSIONWARE_TEST_HAMMER_STORE", url)
+    medium = MEDIA[request.param](tmp_path)
+    monkeypatch.setenv("SESSIONWARE_TEST_HAMMER_STORE", medium.url)
     monkeypatch.setenv("SESSION_SECRET", SECRET)
     logger = logging.getLogger("sessionware")
     level = logger.level
-    yield Visitor(url)
+    yield Visitor(medium)
     logger.setLevel(level)
+    medium.close()
 
 
 def written(visitor: Visitor) -> HammerTicket:

@@ -88,6 +88,7 @@ class Server:
     def pause(self) -> None:
         """Stop its processes where they are. Connections stay open, and new ones are even accepted."""
         self._signal(signal.SIGSTOP)
+        wait_for(self._stands_still, lambda: f"{type(self).__name__} does not stop")  # it may answer for a moment yet
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
@@ -128,10 +129,18 @@ class Server:
         done = subprocess.run([*self._as_user(), *command], capture_output=True, timeout=PATIENCE, check=False)
         assert done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _stands_still(self) -> bool:
+        family = self._family()
+        return all(state.startswith("T") for process, _, state in _processes() if process in family)
+
+    def _family(self) -> list[int]:
+        """Its process, and those that this one has started."""
         if self._process is None or self._process.poll() is not None:
-            return
-        family = [self._process.pid, *descendants(self._process.pid)]
+            return []
+        return [self._process.pid, *descendants(self._process.pid)]
+
+    def _signal(self, number: signal.Signals) -> None:
+        family = self._family()
         for process in family:
             with suppress(ProcessLookupError):
                 os.kill(process, number)
@@ -260,13 +269,16 @@ class MariaDB(Server):
     def _make(self) -> None:
         installer = shutil.which("mariadb-install-db") or "mysql_install_db"
         self._run(
-            *[installer, "--no-defaults", f"--datadir={self.directory / 'data'}", "--skip-test-db"],
+            # A server that starts removes what it takes for left over in its temporary directory: others' tables, too.
+            *[installer, "--no-defaults", f"--datadir={self.directory / 'data'}", f"--tmpdir={self.directory}"],
+            "--skip-test-db",
             "--auth-root-authentication-method=normal",
         )
 
     def _command(self) -> list[str]:
         return [
-            *[self._program, "--no-defaults", f"--datadir={self.directory / 'data'}", f"--socket={self._socket}"],
+            *[self._program, "--no-defaults", f"--datadir={self.directory / 'data'}", f"--tmpdir={self.directory}"],
+            f"--socket={self._socket}",
             *[f"--port={self.port}", f"--bind-address={self.host}", f"--pid-file={self.directory / 'pid'}"],
             *["--skip-name-resolve", "--max-connections=200", "--innodb-flush-log-at-trx-commit=2", *self._options],
         ]
@@ -392,10 +404,9 @@ class _ClusterNode(Redis):
         # A replica that is still copying from its primary could not follow it yet.
         return b"cluster_state:ok" in _as_bytes(state) and (role[0] == b"master" or role[3] == b"connected")
 
-    def start(self) -> None:
-        while not has_bus_port(self.port):
+    def _make(self) -> None:
+        while not has_bus_port(self.port):  # not at each start: the others know it by its port
             self.port = free_port()
-        super().start()
 
 
 class PgBouncer(Server):
@@ -466,7 +477,7 @@ def wait_for(condition: Callable[[], bool], complaint: Callable[[], str]) -> Non
 
 def descendants(process: int) -> list[int]:
     """The processes that it has started, and theirs."""
-    parents = dict(_parents())
+    parents = {process: parent for process, parent, _ in _processes()}
     found = [process]
     for parent in found:
         found += [child for child, its in parents.items() if its == parent]
@@ -475,16 +486,16 @@ def descendants(process: int) -> list[int]:
 
 def is_running(process: int) -> bool:
     """Whether it is there, and not only waiting for somebody to hear that it has ended."""
-    return any(each == process for each, _ in _parents())
+    return any(each == process for each, _, _ in _processes())
 
 
-def _parents() -> Iterator[tuple[int, int]]:
-    """Every process that is running, with its parent."""
+def _processes() -> Iterator[tuple[int, int, str]]:
+    """Every process that has not ended, with its parent and its state as `ps` calls it."""
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
     for line in listed.stdout.splitlines():
         process, parent, state = line.split()[:3]
         if not state.startswith("Z"):
-            yield int(process), int(parent)
+            yield int(process), int(parent), state
 
 
 def _as_bytes(answer: Any) -> bytes:

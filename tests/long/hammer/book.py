@@ -135,8 +135,9 @@ class Book:
         with self.lock:
             self.tally["requests"] += 1
             if answer is None or answer.status == 503:
-                self.tally["unknown" if answer is None else "conflicts"] += 1
-                self._enter_failure(sent, refused=answer is not None)
+                is_refused = answer is not None and answer.outage is None
+                self.tally["conflicts" if is_refused else "unknown" if answer is None else "outages"] += 1
+                self._enter_failure(sent, refused=is_refused)
                 return None
             if answer.status != 200:
                 self.faults.append(f"{self._name(sent)} was answered with {answer.status}")
@@ -150,7 +151,7 @@ class Book:
             return self._enter_answer(sent, answer)
 
     def _enter_failure(self, sent: Sent, *, refused: bool) -> None:
-        """Nothing is known; after a 503 it is that a write is not there."""
+        """Nothing is known; but after a 503 that is no outage, that a write is not there."""
         ticket = sent.ticket
         if sent.page == "revoke":
             self._unknown_revocations.append((sent.fields["name"], time.monotonic()))

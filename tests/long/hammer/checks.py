@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from math import inf
 from typing import Any
 
-from sessionware import FileStore, SessionManager, Store
+from sessionware import SessionManager, Store
 from sessionware._core.envelope import Stored
 from sessionware._core.values import decode
 from sessionware.stores import open_store
@@ -26,10 +24,10 @@ def check(hammer: Hammer) -> None:
     hammer.server.restarts -= 1
     _check_cookies(hammer)
     hammer.server.kill()
-    store = open_store(hammer.server.url)
+    store = open_store(hammer.medium.url)
     manager = SessionManager(SECRET, store)
     check_records(hammer.book, manager)
-    hammer.book.faults += [*record_faults(manager), *MEDIUM_FAULTS[hammer.plan.store](store)]
+    hammer.book.faults += [*record_faults(manager), *hammer.medium.faults(store)]
 
 
 def _check_cookies(hammer: Hammer) -> None:
@@ -90,32 +88,3 @@ def record_faults(manager: SessionManager) -> Iterator[str]:
 
 def _all(store: Store) -> list[Any]:
     return store.scan(limit=10**9)
-
-
-def _sqlite_faults(store: Any) -> Iterator[str]:
-    with closing(sqlite3.connect(store._database.path)) as connection:
-        told = connection.execute("PRAGMA integrity_check").fetchall()
-    store.close()
-    if told != [("ok",)]:
-        yield f"integrity_check: {told}"
-
-
-def _file_faults(store: FileStore) -> Iterator[str]:
-    """An hour later, `prune` and `owned_by` have left nothing but records, and entries that lead to one."""
-    root = store._path
-    for path in root.rglob("*"):
-        os.utime(path, (0, time.time() - 2 * 3600))
-    while store.prune(0, 10**6):
-        pass
-    ids = {record.id.hex() for record in _all(store)}
-    for path in root.iterdir():
-        if path.name not in ids | {"owners", "sessionware-store"}:
-            yield f"{path.name} ({path.stat().st_size} bytes) is not a record, and was not cleared away"
-    for folder in (root / "owners").glob("*"):
-        owned = {record.id.hex() for record in store.owned_by(bytes.fromhex(folder.name), 0)}
-        for entry in folder.iterdir():
-            if entry.name not in owned:
-                yield f"the entry {folder.name}/{entry.name} leads nowhere, and was not cleared away"
-
-
-MEDIUM_FAULTS: dict[str, Callable[[Any], Iterator[str]]] = {"sqlite": _sqlite_faults, "file": _file_faults}

@@ -13,6 +13,8 @@ class Plan:
     store: str = "sqlite"
     requests: int = 20_000
     kills: int = 50
+    strikes: int = 0
+    """How often the database server is killed, or its connections are ended."""
     seed: int = 1
     threads: int = 12
     workers: int = 3
@@ -28,7 +30,9 @@ class HammerResult(NamedTuple):
     acknowledged: int
     unknown: int
     conflicts: int
-    """Requests that were answered with a 503."""
+    """Requests that were answered with a 503, after which a write must not be there."""
+    outages: int
+    """Requests that were answered with a 503 because the store failed, after which a write may be there."""
     retries: int
     """How often an increment was computed again because another request got in between."""
     overtaken: int
@@ -37,6 +41,7 @@ class HammerResult(NamedTuple):
     ended: int
     kills: int
     restarts: int
+    strikes: int
     seconds: float
     lost: tuple[str, ...]
     """Acknowledged and not there."""
@@ -44,6 +49,8 @@ class HammerResult(NamedTuple):
     """Ended, or behind an older token, and seen again."""
     faults: tuple[str, ...]
     """All else that is not as it should be."""
+    astray: tuple[str, ...]
+    """Outages while the database server was there. On a machine that is too busy, there are some."""
 
     @property
     def is_good(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import queue
 import random
 import threading
 import time
@@ -13,6 +14,7 @@ from math import inf
 from pathlib import Path
 
 from tests.long.hammer.book import COUNTERS, Book, HammerTicket, Sent
+from tests.long.hammer.medium import Medium
 from tests.long.hammer.plan import HammerResult, Plan
 from tests.long.hammer.server import HammerAnswer, HammerServer, ask
 
@@ -42,9 +44,10 @@ class HammerBrowser:
 class Hammer:
     """One run, on a fresh store in a directory of its own."""
 
-    def __init__(self, plan: Plan, directory: Path) -> None:
+    def __init__(self, plan: Plan, directory: Path, medium: Medium) -> None:
         self.plan = plan
-        self.server = HammerServer(plan, directory)
+        self.medium = medium
+        self.server = HammerServer(plan, directory, medium.url)
         self.book = Book()
         self._began = time.monotonic()
         self._turns = itertools.count()
@@ -53,6 +56,11 @@ class Hammer:
         moments = sorted(chance.sample(range(plan.requests // 20, plan.requests), plan.kills))
         self._kills = dict.fromkeys(moments, self.server.kill_worker)
         self._kills.update(dict.fromkeys(moments[2::10], self._kill_worker_then_all))
+        # Spread evenly, because requests are few while a database server is away.
+        gap = plan.requests // (plan.strikes + 1)
+        self._strikes = {gap * number for number in range(1, plan.strikes + 1)}
+        self._orders: queue.Queue[bool] = queue.Queue()
+        self._astray: list[str] = []
 
     def __enter__(self) -> Hammer:
         try:
@@ -70,8 +78,9 @@ class Hammer:
         threads = [threading.Thread(target=self._visit, args=(number,)) for number in range(self.plan.threads)]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        while any(thread.is_alive() for thread in threads):
+            if self._is_ordered():
+                self.medium.strike()
 
     def result(self) -> HammerResult:
         book, tally, server = self.book, self.book.tally, self.server
@@ -81,17 +90,27 @@ class Hammer:
             acknowledged=tally["acknowledged"],
             unknown=tally["unknown"],
             conflicts=tally["conflicts"],
+            outages=tally["outages"],
             retries=tally["retries"],
             overtaken=tally["overtaken"],
             sessions=len(book.handles),
             ended=sum(handle.ended_at < inf for handle in book.handles.values()),
             kills=server.kills,
             restarts=server.restarts,
+            strikes=self.medium.strikes,
             seconds=time.monotonic() - self._began,
             lost=tuple(book.lost),
             revived=tuple(book.revived),
             faults=tuple(book.faults),
+            astray=tuple(self._astray),
         )
+
+    def _is_ordered(self) -> bool:
+        """Whether a thread asks for the next strike. What a strike starts would end together with that thread."""
+        try:
+            return self._orders.get(timeout=0.1)
+        except queue.Empty:
+            return False
 
     def _kill_worker_then_all(self) -> None:
         self.server.kill_worker()
@@ -106,6 +125,8 @@ class Hammer:
                     if turn >= self.plan.requests or self.is_late():
                         return
                     self._kills.get(turn, lambda: None)()
+                    if turn in self._strikes:
+                        self._orders.put(True)
                     self._take_turn(connection, chance, turn)
         except Exception as error:
             self.book.faults.append(f"thread {thread} stopped: {error!r}")
@@ -130,10 +151,18 @@ class Hammer:
         fields = {name: value for name, value in sent.fields.items() if sent.page != "drop" or name == "key"}
         answer = ask(connection, sent.page, cookie, linger=chance.choice(LINGERS), **fields)
         given = self.book.enter(sent, answer)
+        if answer is not None and answer.outage is not None:
+            self._judge_outage(sent, answer.outage)
         if sent.ticket is None or act != "ghost":
             self._keep_cookie(browser, sent, answer, given)
         if sent.page in ("login", "rotate", "logout", "revoke"):
             self._ask_the_dead(connection, browser)
+
+    def _judge_outage(self, sent: Sent, told: str) -> None:
+        """Whether the store was struck at that time. Wait until it works, as a visitor does who was told to."""
+        if self.medium.was_well(sent.at, time.monotonic()):
+            self._astray.append(f"{sent.page} after {time.monotonic() - sent.at:.2f} s: {told}")
+        self.medium.wait(0.1)
 
     def _choose(self, browser: HammerBrowser, act: str, chance: random.Random, turn: int) -> Sent:
         """The request for an act. A key is written once, by one request."""

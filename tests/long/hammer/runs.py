@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from tests.long.hammer.checks import check
+from tests.long.hammer.medium import MEDIA
 from tests.long.hammer.plan import HammerResult, Plan
 from tests.long.hammer.pounding import Hammer
 
@@ -18,7 +20,7 @@ def run(plan: Plan) -> HammerResult:
     """One run from start to end."""
     directory = Path(tempfile.mkdtemp(prefix="hammer-"))
     try:
-        with Hammer(plan, directory) as hammer:
+        with closing(MEDIA[plan.store](directory)) as medium, Hammer(plan, directory, medium) as hammer:
             hammer.pound()
             check(hammer)
             result = hammer.result()
@@ -32,7 +34,7 @@ def run(plan: Plan) -> HammerResult:
 def report(plan: Plan, result: HammerResult) -> str:
     """The figures as a small table, and the first cases of what went wrong."""
     told = result._asdict()
-    cases = {kind: told.pop(kind) for kind in ("lost", "revived", "faults")}
+    cases = {kind: told.pop(kind) for kind in ("lost", "revived", "faults", "astray")}
     figures = {**told, "seconds": f"{result.seconds:.1f}", **{kind: len(found) for kind, found in cases.items()}}
     lines = [f"  {name:13}{figure:>9}" for name, figure in figures.items()]
     shown = [f"  {kind.upper()}: {case}" for kind, found in cases.items() for case in found[:SHOWN]]

@@ -29,10 +29,10 @@ _GUNICORN = [sys.executable, "-m", "gunicorn", "--log-level=error", "--timeout=6
 class HammerServer:
     """gunicorn over one store. Its socket is held here, so that whoever asks while it is down waits for the next."""
 
-    def __init__(self, plan: Plan, directory: Path) -> None:
+    def __init__(self, plan: Plan, directory: Path, store: str) -> None:
         self.plan = plan
+        self.store = store
         self.log = directory / "server.log"
-        self.url = url_of(plan.store, directory / "sessions")
         self.kills = self.restarts = 0
         self._chance = random.Random(f"{plan.seed} server")
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
@@ -49,7 +49,7 @@ class HammerServer:
             self._process = subprocess.Popen(
                 [*_GUNICORN, *options, *preload, "tests.long.hammer.site:site()"],
                 cwd=dev.ROOT,
-                env={**os.environ, "SESSION_SECRET": SECRET, "SESSIONWARE_TEST_HAMMER_STORE": self.url},
+                env={**os.environ, "SESSION_SECRET": SECRET, "SESSIONWARE_TEST_HAMMER_STORE": self.store},
                 pass_fds=[listener],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -98,10 +98,6 @@ class HammerServer:
         return http.client.HTTPConnection(*self.address, timeout=PATIENCE)
 
 
-def url_of(store: str, path: Path) -> str:
-    return f"sqlite:///{path}" if store == "sqlite" else f"file://{path}"
-
-
 def _children(pid: int) -> list[int]:
     """The processes that this one has started, as `ps` knows them everywhere, or as Linux tells without it."""
     with suppress(FileNotFoundError):
@@ -118,6 +114,8 @@ class HammerAnswer(NamedTuple):
     cookie: str | None
     """The cookie that it sets; empty if it takes the browser's away."""
     told: dict[str, Any]
+    outage: str | None = None
+    """Of a 503 because the store failed, what it said. What was to be written may be there."""
 
 
 def ask(connection: http.client.HTTPConnection, page: str, cookie: str | None, **fields: object) -> HammerAnswer | None:
@@ -132,4 +130,6 @@ def ask(connection: http.client.HTTPConnection, page: str, cookie: str | None, *
         return None
     line = response.getheader("Set-Cookie")
     sets = None if line is None else line.partition(";")[0].partition("=")[2]
-    return HammerAnswer(response.status, sets, json.loads(body) if response.status == 200 else {})
+    told = json.loads(body) if response.status == 200 else {}
+    outage = response.getheader("X-Outage") if response.status == 503 else None
+    return HammerAnswer(response.status, sets, told, outage)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sessionware import Event, Session, SessionManager, SessionMiddleware, get_session
+from sessionware import Event, Session, SessionManager, SessionMiddleware, StoreUnavailable, get_session
 from sessionware.stores import open_store
 
 Told = dict[str, Any]
@@ -92,7 +92,6 @@ def revoke(manager: SessionManager, name: str, linger: str) -> Told:
 
 def visit(environ: dict[str, Any]) -> Told:
     """Look at the session, linger, do what the page does, and tell how the session stands afterwards."""
-    _heard.events = []
     session, fields = get_session(environ), dict(parse_qsl(environ["QUERY_STRING"]))
     session.get("")
     time.sleep(int(fields.pop("linger", 0)) / 1000)
@@ -117,14 +116,30 @@ def site() -> Callable[..., Iterable[bytes]]:
     logging.getLogger("sessionware").setLevel(logging.CRITICAL)  # there is much to tell, and the answers tell it
 
     def pages(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/revoke":
-            told = revoke(middleware.manager, **dict(parse_qsl(environ["QUERY_STRING"])))
-        else:
-            told = visit(environ)
+        try:
+            if environ["PATH_INFO"] == "/revoke":
+                told = revoke(middleware.manager, **dict(parse_qsl(environ["QUERY_STRING"])))
+            else:
+                told = visit(environ)
+        except StoreUnavailable as error:
+            _heard.outages = [str(error)]
+            raise
         body = json.dumps(told).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
 
     store = open_store(os.environ["SESSIONWARE_TEST_HAMMER_STORE"])
     middleware = SessionMiddleware(pages, os.environ["SESSION_SECRET"], store, on_event=hear)
-    return middleware
+
+    def told_outages(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Mark a 503 that is an outage, after which nobody knows what is stored."""
+        _heard.events, _heard.outages = [], []
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            told = _heard.outages + [event.detail for event in _heard.events if event.name == "store.unavailable"]
+            marks = [("X-Outage", text.encode("ascii", "replace").decode()) for text in told[:1]]
+            return start_response(status, [*headers, *marks], *error)
+
+        return middleware(environ, start)
+
+    return told_outages
