@@ -8,10 +8,11 @@
     python3 dev.py matrix [PYTEST ARGS]   the tests under each Python found here, and with the oldest dependencies
     python3 dev.py fuzz [COUNT [SEED]]    damaged cookies, rows and forms, a million of them
     python3 dev.py hammer [OPTIONS]       real servers under load, whose processes are killed all the time
+    python3 dev.py outages [OPTIONS]      database servers that are killed and paused under load, measured
     python3 dev.py crash [OPTIONS]        stores whose process is killed at every file-system call
     python3 dev.py servers [PYTEST ARGS]  the stores on database servers, with each engine, driver and isolation level
     python3 dev.py peers [NAME ...]       the frameworks' own tests, run on the adapters
-    python3 dev.py bench [OPTIONS]        measure, side by side with other libraries; --quick takes two minutes
+    python3 dev.py bench [OPTIONS]        measure, side by side with other libraries; --quick for a look
     python3 dev.py docs                   bring what the pages show up to date: example files, tables
 
 The first run makes a virtual environment in .venv; later ones reuse it until pyproject.toml or the Python changes.
@@ -71,6 +72,7 @@ def main(arguments: list[str]) -> int:
         "matrix": matrix,
         "fuzz": fuzz,
         "hammer": hammer,
+        "outages": outages,
         "crash": crash,
         "servers": servers,
         "peers": peers,
@@ -139,6 +141,11 @@ def fuzz(arguments: list[str]) -> int:
 def hammer(arguments: list[str]) -> int:
     """The long version of tests/long/test_hammer.py."""
     return run(environment(VENV), "-m", "tests.long.hammer", *arguments)
+
+
+def outages(arguments: list[str]) -> int:
+    """The long version of tests/long/test_outages.py."""
+    return run(environment(VENV), "-m", "tests.long.outages", *arguments)
 
 
 def crash(arguments: list[str]) -> int:

@@ -11,6 +11,8 @@ three do not export is private.
 
 from __future__ import annotations
 
+import typing
+
 from ._core.changes import REMOVED
 from ._request import get_session
 from ._version import __version__
@@ -67,6 +69,8 @@ __all__ = [
     "Opened",
     "PasswordRejected",
     "Record",
+    "RedisStore",
+    "SQLStore",
     "SQLiteStore",
     "Session",
     "SessionClosed",
@@ -88,3 +92,24 @@ __all__ = [
     "get_session",
     "open_store",
 ]
+
+if typing.TYPE_CHECKING:
+    from .stores.redis import RedisStore
+    from .stores.sql import SQLStore
+
+
+def __getattr__(name: str) -> object:
+    """Load on first use what few sites need."""
+    if name == "RedisStore":
+        from .stores.redis import RedisStore
+
+        return RedisStore
+    if name == "SQLStore":
+        from .stores.sql import SQLStore
+
+        return SQLStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -238,8 +238,9 @@ class SessionManager:
         """Count the sessions, by reading all of them.
 
         The counts are `live` sessions, how many of those are `logged_in`, `expired` ones not pruned yet, `tombstones`
-        of sessions that ended a short time ago, and the `bytes` of all their payloads. Damaged records are left out,
-        and left alone. `progress` is called with the number of records read so far. Raises `StoreUnavailable`.
+        of sessions that ended a short time ago, how many of the live ones have an `unknown_key`, because another secret
+        sealed them, and the `bytes` of all their payloads. Damaged records are left out, and left alone. `progress` is
+        called with the number of records read so far. Raises `StoreUnavailable`.
         """
         site = self._site
         return count_all(site.records, site.keys, site.limits, site.now(), progress)

@@ -24,7 +24,13 @@ LAYERS = """
     contrib._beaker_options
     sessionware
     __main__  testing.__main__
-    cli  testing
+    cli
+    cli.secret  cli.check  cli.ddl  cli.stats  cli.prune  cli.sessions  cli.revoke  cli.copy
+    cli._who
+    cli._arguments  cli._sealed  cli._versions  cli._progress
+    cli._output
+    cli._command
+    testing
     testing.clients
     testing.server_contract
     testing.scenarios  testing.store_contract  testing.users_contract
@@ -44,7 +50,8 @@ LAYERS = """
     auth.endings  auth.verify
     auth.where
     auth.mark
-    auth.policy  auth.users.memory  auth.users.sqlite
+    auth.users
+    auth.policy  auth.users.memory  auth.users.sqlite  auth.users.sql
     auth.passwords  auth.users.base
     auth._hashing_threads
     middleware
@@ -53,27 +60,39 @@ LAYERS = """
     session
     _dict_like  _flash  _habits
     _core.response
-    _core.commit  _core.csrf  _core.census
+    _core.commit  _core.csrf  _core.census  _core.copying
     _core.transaction
     _core.lookup
-    _core.header  _core.records  _core.changes  _core.setup_warnings
-    _core.login
+    _core.header  _core.records  _core.pairs  _core.copy_mark  _core.changes  _core.setup_warnings
+    _core.login  _core.pages
     _core.lifetime
     _core.envelope  _core.tickets  _core.origins
     _core.environ  _core.values
     stores
-    stores.memory  stores.sqlite  stores.file
+    stores.memory  stores.sqlite  stores.file  stores.sql  stores.redis
+    stores._redis_listing
+    stores._redis_link
+    stores._redis_checks
+    stores._redis_cluster
+    stores._redis_errors  stores._redis_node
+    stores._redis_scripts  stores._redis_settings  stores._redis_format
+    stores._redis_sentinel
+    stores._redis_package
     stores._file_directory  stores._file_sweep
     stores._file_format
     stores.base
-    databases.sqlite
+    databases.sqlite  databases.sql
+    databases.sql_pool
+    databases.sql_tables  databases.sql_drivers
+    databases.sql_errors  databases.sql_forks
     databases.schema  databases.sqlite_file
     databases.permissions  databases.replaced
     keyring  cookie  timeouts  usernames  _seals
     events
     _bodies
+    _urls
     errors  _types  _version  _storable  _repr  _hidden  _markup
-    _core  auth.pages  auth.users  contrib  databases  testing.interleaving
+    _core  auth.pages  contrib  databases  testing.interleaving
 """
 
 #: The imports that point upwards all the same, and why each must.
@@ -100,8 +119,13 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "stores": Kind(frozenset({"base", "_file_format", "_file_directory", "_file_sweep"})),
+    "stores": Kind(
+        frozenset({"base", "_file_format", "_file_directory", "_file_sweep"})
+        | {"_redis_checks", "_redis_cluster", "_redis_errors", "_redis_format", "_redis_link", "_redis_listing"}
+        | {"_redis_node", "_redis_package", "_redis_scripts", "_redis_sentinel", "_redis_settings"}
+    ),
     "auth.users": Kind(frozenset({"base"})),
+    "cli": Kind(frozenset({"_command", "_output", "_arguments", "_progress", "_sealed", "_who", "_versions"})),
     "auth.pages": Kind(frozenset({"request", "forms", "html"}), frozenset({"app", "passage", "redirects"})),
 }
 
@@ -117,10 +141,16 @@ HOLDERS = {
     "django": "contrib.django contrib._django_logins contrib._django_middleware contrib._django_settings",
     "flask": "contrib.flask contrib.flask_login contrib._flask_sessions contrib._flask_wsgi",
     "flask_login": "contrib.flask_login",
+    "MySQLdb": "databases.sql_drivers",
     "markupsafe": "_markup",
+    "tqdm": "cli._progress",
     "msgpack": "_core.values",
     "precis_i18n": "usernames",
+    "psycopg": "databases.sql_drivers",
+    "pymysql": "databases.sql_drivers",
     "pyramid": "contrib.pyramid contrib._pyramid_session",
+    "redis": "stores._redis_package",
+    "sqlalchemy": "databases.sql_pool",
     "webob": "auth.pages.request",
     "werkzeug": "contrib.flask",
     "zope": "contrib.pyramid contrib._pyramid_session",

@@ -32,7 +32,8 @@ def run(page: Path, namespace: dict[str, object]) -> None:
     for block in blocks(page.read_text(encoding="utf-8")):
         if block.not_run is None:
             # Empty lines in front, so that a traceback shows the page's own line.
-            exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec"), namespace)
+            # And without what this module imports from __future__, as a reader's module.
+            exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec", dont_inherit=True), namespace)
 
 
 def hello(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

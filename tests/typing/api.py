@@ -44,6 +44,7 @@ from sessionware.auth import (
     Page,
     PasswordPolicy,
     SQLiteUsers,
+    SQLUsers,
     User,
     Users,
     Verified,
@@ -102,7 +103,11 @@ stores: list[Store] = [
     open_store("memory://"),
     FaultyStore(MemoryStore()),
 ]
-tables: list[Users] = [MemoryUsers(), SQLiteUsers("x.db")]
+tables: list[Users] = [
+    MemoryUsers(),
+    SQLiteUsers("x.db"),
+    SQLUsers("postgresql://db.example.org/x"),
+]
 hashers: list[Hasher] = [Argon2Hasher()]
 
 wrapped = SessionMiddleware(

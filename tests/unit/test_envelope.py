@@ -221,7 +221,7 @@ def test_row_that_is_no_record_can_be_counted_and_ended(fields: dict[str, Any], 
     site.store.behind.scan = lambda after=None, limit=1000: [odd] if after is None else []
     manager = site.middleware.manager
 
-    assert manager.stats() == {"live": 0, "logged_in": 0, "expired": 0, "tombstones": 0, "bytes": 0}
+    assert set(manager.stats().values()) == {0}
     assert manager.end(record.id.hex())
     assert site.told("record.corrupt")
     assert site.told("session.ended")

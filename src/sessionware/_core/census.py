@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from .._seals import Keys
 from ..stores.base import Record
 from .envelope import Stored, Unreadable, open_record
 from .lifetime import Limits, end_of
+from .pages import Pages
 from .records import Records
-
-_PAGE = 1000
 
 
 def count_all(
     records: Records, keys: Keys, limits: Limits, now: int, progress: Callable[[int], object] | None
 ) -> dict[str, int]:
     """As `SessionManager.stats` says."""
-    counts, read = Counter(live=0, logged_in=0, expired=0, tombstones=0, bytes=0), 0
-    for page in _pages(records):
+    counts, read = Counter(live=0, logged_in=0, expired=0, tombstones=0, unknown_key=0, bytes=0), 0
+    for page in Pages(records.store):
         for record in page:
             kinds = _kinds(record, open_record(keys.record, record, records.path), limits, now)
             counts.update(kinds)
@@ -28,13 +27,6 @@ def count_all(
         if progress is not None:
             progress(read)
     return dict(counts)
-
-
-def _pages(records: Records) -> Iterator[list[Record]]:
-    after: bytes | None = None
-    while page := records.store.scan(after, _PAGE):
-        yield page
-        after = page[-1].id
 
 
 def _kinds(record: Record, opened: Stored | Unreadable, limits: Limits, now: int) -> tuple[str, ...]:
@@ -46,4 +38,5 @@ def _kinds(record: Record, opened: Stored | Unreadable, limits: Limits, now: int
         return ("expired",)
     if isinstance(opened, Stored) and opened.envelope.is_tombstone:
         return ("tombstones",)
-    return ("live",) if record.owner is None else ("live", "logged_in")
+    kinds = ("live",) if record.owner is None else ("live", "logged_in")
+    return (*kinds, "unknown_key") if opened is Unreadable.UNKNOWN_KEY else kinds

@@ -14,11 +14,12 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .._hidden import Hidden
 from .._repr import shown_half_built
 from ..errors import ConfigError, StoreUnavailable
 from .replaced import ReplacedHook, log_replaced
@@ -50,14 +51,18 @@ class Database:
     """One SQLite file with the tables of `schema`. File (mode 0600) and tables are created if they do not exist.
 
     A file that was there before and is gone is not created again. Each use is `StoreUnavailable` until it is back.
+    `decode` makes what is read of a text. Without it, one that is not UTF-8 makes its whole statement fail.
 
     Raises `ConfigError` if the path cannot hold a database, or if a different release made the tables.
     """
 
-    def __init__(self, path: str | os.PathLike[str], schema: Schema) -> None:
-        self.path: Path = checked_path(path)
+    def __init__(self, path: str | os.PathLike[str], schema: Schema, decode: Callable[[bytes], object] = str) -> None:
+        given = Hidden(path)
+        del path
+        self.path: Path = checked_path(given)
         self.tell: ReplacedHook = log_replaced
         """Called with a sentence when another file was found at the path. The database goes on with that one."""
+        self._decode = decode
         self._mark = object()
         self._local = threading.local()
         self._schemas: list[Schema] = []
@@ -115,7 +120,8 @@ class Database:
             # Read to the end at once: a half-read cursor would hold its snapshot, and the WAL file would only grow.
             return self._connection().execute(sql, parameters).fetchall()
         except (sqlite3.Error, OSError) as error:
-            raise self._unavailable(error) from error
+            failure, cause = self._unavailable(error), None if _quotes(error) else error
+        raise failure from cause  # out here, where the error that is handled is not its context
 
     def changes(self, sql: str, parameters: Sequence[Any] = (), *, patience: float | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE and return how many rows it changed.
@@ -199,6 +205,7 @@ class Database:
         with _alone_at(self.path):
             is_other = self._follow()
             connection = _connect(self.path)
+            connection.text_factory = self._decode
             try:
                 connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # opens the log as well
                 files = mark_log(self.path)
@@ -261,7 +268,13 @@ class Database:
         self._local = threading.local()
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
-        return StoreUnavailable(f"{str(self.path)!r}: {error}")
+        problem = "a text in a row that was asked for is not UTF-8" if _quotes(error) else str(error)
+        return StoreUnavailable(f"{str(self.path)!r}: {problem}")
+
+
+def _quotes(error: Exception) -> bool:
+    """Whether the error quotes what is in a row, such as a password hash. It is Python's only one of that kind."""
+    return str(error).startswith("Could not decode to UTF-8")
 
 
 def has_schema(path: Path, name: str) -> bool:

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from .._hidden import Hidden
+from .._urls import check_is_path
 from ..errors import ConfigError
 from .permissions import warn_of_others
 
@@ -157,14 +159,15 @@ def warn_of_exposure(path: Path) -> None:
         warn_of_others(folder, mode=0o775, may_root_share=True)
 
 
-def checked_path(path: str | os.PathLike[str]) -> Path:
+def checked_path(given: Hidden[str | os.PathLike[str]]) -> Path:
     """The absolute path (servers change the current directory later), if a database can be there."""
-    if os.fspath(path) in ("", ":memory:"):
+    if os.fspath(given.value) in ("", ":memory:"):
         raise ConfigError(
-            f"{path!r} would be a different database in each thread: give the path of a file, "
+            f"{given.value!r} would be a different database in each thread: give the path of a file, "
             "or use MemoryStore() (for accounts, MemoryUsers())."
         )
-    absolute = Path(path).absolute()
+    check_is_path(given, "a file")
+    absolute = Path(given.value).absolute()
     problem = _problem_with(absolute)
     if problem:
         raise ConfigError(f"{str(absolute)!r} {problem}.")

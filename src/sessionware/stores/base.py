@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from ..errors import ConfigError
@@ -119,6 +119,13 @@ def listen(store: Store, tell: Callable[[str], None]) -> None:
     when_replaced = getattr(store, "when_replaced", None)
     if callable(when_replaced):
         when_replaced(tell)
+
+
+def inside(store: Store, names: Iterable[str]) -> Store:
+    """The namespace that these names lead to."""
+    for name in names:
+        store = store.namespace(name)
+    return store
 
 
 def checked_name(name: str) -> str:

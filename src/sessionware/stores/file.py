@@ -18,7 +18,9 @@ from functools import wraps
 from pathlib import Path
 from typing import TypeVar
 
+from .._hidden import Hidden
 from .._repr import shown_half_built
+from .._urls import check_is_path
 from ..databases.replaced import ReplacedHook, log_replaced
 from ..errors import ConfigError, StoreUnavailable
 from ._file_directory import check_marked, claimed, mark_of, sync_directory
@@ -79,11 +81,14 @@ class FileStore(Store):
     def __init__(self, path: str | os.PathLike[str], *, fsync: bool = False) -> None:
         if fcntl is None:
             raise ConfigError("FileStore needs the file locks of Linux or macOS. Use SQLiteStore(path) here.")
-        if not os.fspath(path):
+        given = Hidden(path)  # it may be a URL with a password by mistake
+        del path
+        if not os.fspath(given.value):
             raise ConfigError(
                 "FileStore('') would be the current directory: give the path of a directory that nothing else uses."
             )
-        self._path = claimed(Path(path).absolute())
+        check_is_path(given, "a directory")
+        self._path = claimed(Path(given.value).absolute())
         self._directory = str(self._path) + "/"
         self._fsync = fsync
         self._names: tuple[str, ...] = ()
@@ -213,7 +218,7 @@ class FileStore(Store):
         return records
 
     def namespace(self, name: str) -> FileStore:
-        sibling = FileStore(self._path / f"in_{checked_name(name)}", fsync=self._fsync)
+        sibling = FileStore(self._path / _folder_of(name), fsync=self._fsync)
         sibling._names = (*self._names, name)
         sibling._tell = self._tell
         return sibling
@@ -366,6 +371,13 @@ def _lock(file: int, patience: float | None) -> None:
             time.sleep(_TOUCH_STEP)
 
 
-def check_exists(path: str) -> None:
-    """Raise `ConfigError` unless there is a FileStore at this path already."""
+def check_exists(path: str, names: tuple[str, ...] = ()) -> None:
+    """Raise `ConfigError` unless there is a FileStore at this path already, with the namespace of these names."""
     check_marked(Path(path))
+    folder = Path(path, *(_folder_of(name) for name in names))
+    if not folder.exists():
+        raise ConfigError(f"{path!r} has no namespace {'/'.join(names)!r}.")
+
+
+def _folder_of(name: str) -> str:
+    return f"in_{checked_name(name)}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import os
+from functools import partial
 from pathlib import Path
 
+from .._hidden import Hidden
 from .._repr import shown_half_built
 from ..databases.replaced import ReplacedHook
 from ..databases.schema import Schema
@@ -38,6 +40,9 @@ _LAYOUT = (
 )
 _ROOT = "sessionware_sessions"
 
+#: Only a row that is damaged has a text. It must not hide the others, so that they can be read, and copied elsewhere.
+_decode = partial(str, encoding="utf-8", errors="replace")
+
 
 @shown_half_built
 class SQLiteStore(Store):
@@ -48,7 +53,9 @@ class SQLiteStore(Store):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._use(Database(path, _schema(_ROOT)), _ROOT)
+        given = Hidden(path)  # it may be a URL with a password by mistake
+        del path
+        self._use(Database(given.value, _schema(_ROOT), _decode), _ROOT)
         self._names: tuple[str, ...] = ()
 
     def _use(self, database: Database, table: str) -> None:
@@ -157,7 +164,9 @@ def _schema(table: str) -> Schema:
     return Schema(table, 1, tuple(statement.replace("<table>", table) for statement in _LAYOUT))
 
 
-def check_exists(path: str) -> None:
-    """Raise `ConfigError` unless there is an SQLiteStore at this path already."""
+def check_exists(path: str, names: tuple[str, ...] = ()) -> None:
+    """Raise `ConfigError` unless there is an SQLiteStore at this path already, with the namespace of these names."""
     if not has_schema(Path(path).absolute(), _ROOT):
         raise ConfigError(f"{path!r} holds no sessions: there is no such file, or no {_ROOT!r} in it.")
+    if not has_schema(Path(path).absolute(), "$".join((_ROOT, *map(checked_name, names)))):
+        raise ConfigError(f"{path!r} has no namespace {'/'.join(names)!r}.")
