@@ -25,7 +25,7 @@ _ROWS = (
 )
 _WORDS = (
     "my your this that here please changeme change-it super secret password passwd session key cookie insecure "
-    "development production default example test"
+    "development production default example test 2020 2021 2022 2023 2024 2025 2026 2027 2028 2029"
 )
 
 #: What secrets that were thought up are made of.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -52,7 +53,20 @@ def store(request: pytest.FixtureRequest) -> Iterator[RedisStore]:
 
 
 def cut_at(step: int, call: Callable[[], object]) -> bool:
-    """Make a call and cut it at the nth line. Whether it was that long."""
+    """Make a call and cut it at the nth line. Whether it was that long.
+
+    In a thread of its own: where a line that handles an exception is cut, Python goes on believing that it is handled,
+    and takes it for the context of whatever is raised later in that thread.
+    """
+    was_cut: list[bool] = []
+    thread = threading.Thread(target=lambda: was_cut.append(_is_cut_at(step, call)))
+    thread.start()
+    thread.join()
+    gc.collect()  # redis-py's errors hold on to the frames of the call
+    return was_cut[0]
+
+
+def _is_cut_at(step: int, call: Callable[[], object]) -> bool:
     left = step
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
@@ -74,7 +88,6 @@ def cut_at(step: int, call: Callable[[], object]) -> bool:
         return True
     finally:
         sys.settrace(before)
-        gc.collect()  # redis-py's errors hold on to the frames of the call
     return False
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import dev
@@ -87,6 +87,7 @@ def cased(text: str, capitals: bool) -> str:
     return text.upper() if capitals else text
 
 
+@example("sunshine-dragon-sunshine-dragon-sunshine-dragon-sunshine-dra2024")  # the longest words, and a year
 @given(repeated | sequences | padded | few_characters | two_words)
 def test_secret_that_was_thought_up_is_refused(secret: str) -> None:
     """Words over and over, rows of the keyboard, a word with digits, few characters. As text and as bytes, and beside a
