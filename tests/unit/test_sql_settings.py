@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -240,10 +241,11 @@ def test_ddl_is_the_same_for_mysql_and_mariadb_and_has_no_semicolons(of: type[SQ
 
 def test_the_names_of_nested_namespaces_have_room_for_200_characters(tmp_path: Path) -> None:
     """A server that is not strict would cut off what is longer, and two namespaces would be one."""
-    store = SQLStore(f"sqlite+pysqlite:///{tmp_path}/app.db")
-    for _ in range(6):  # 197 characters, with the dots
-        store = store.namespace("n" * 32)
-    assert store.namespace("nn").scan() == []
+    with closing(SQLStore(f"sqlite+pysqlite:///{tmp_path}/app.db")) as store:
+        inner = store
+        for _ in range(6):  # 197 characters, with the dots
+            inner = inner.namespace("n" * 32)
+        assert inner.namespace("nn").scan() == []
 
-    with pytest.raises(ConfigError, match="200 characters"):
-        store.namespace("nnn")
+        with pytest.raises(ConfigError, match="200 characters"):
+            inner.namespace("nnn")

@@ -6,7 +6,7 @@ import doctest
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -338,14 +338,16 @@ def test_hash_that_is_not_text_is_refused(users: Any, path: Path) -> None:
         table.set_password(ada.id, b"hash", expect="hash", ends_sessions=False)
 
 
-TABLES: dict[str, Callable[[Path], Users]] = {
-    "memory": lambda path: MemoryUsers(),
-    "sqlite": SQLiteUsers,
-    "sql": lambda path: SQLUsers(f"sqlite+pysqlite:///{path}"),
-}
+@pytest.fixture(params=["memory", "sqlite", "sql"])
+def any_users(request: pytest.FixtureRequest, path: Path) -> Iterator[Users]:
+    """Each of our tables of accounts."""
+    if request.param == "memory":
+        yield MemoryUsers()
+        return
+    with closing(SQLiteUsers(path) if request.param == "sqlite" else SQLUsers(f"sqlite+pysqlite:///{path}")) as users:
+        yield users
 
 
-@pytest.mark.parametrize("kind", TABLES)
 @pytest.mark.parametrize(
     ("key", "username", "hash", "data"),
     [
@@ -360,10 +362,10 @@ TABLES: dict[str, Callable[[Path], Users]] = {
     ],
 )
 def test_every_table_refuses_what_one_of_them_cannot_keep(
-    path: Path, kind: str, key: str, username: str, hash: str | None, data: dict[str, Any]
+    any_users: Users, key: str, username: str, hash: str | None, data: dict[str, Any]
 ) -> None:
     """So that what works in a test works in production. Nothing is cut off, and nothing of it is shown."""
-    users = TABLES[kind](path)
+    users = any_users
     ada = users.add("eve", "Eve", "one", {})
 
     with pytest.raises(ValueError, match=r"at most|null character|surrogate") as refused:
@@ -379,10 +381,9 @@ def test_every_table_refuses_what_one_of_them_cannot_keep(
     assert users.find_by_key("eve") == ada
 
 
-@pytest.mark.parametrize("kind", TABLES)
-def test_every_table_keeps_the_longest_of_each(path: Path, kind: str) -> None:
+def test_every_table_keeps_the_longest_of_each(any_users: Users) -> None:
     """A name of 128 characters among them, in any alphabet, and data with null characters."""
-    users = TABLES[kind](path)
+    users = any_users
     longest = "\U00020b9f" * 128
     data = {"x": "\0", "y": "x" * (65_535 - len('{"x": "\\u0000", "y": ""}'))}
     ada = users.add(longest, longest, "x" * 8192, data)
