@@ -22,21 +22,42 @@ def mariadb() -> Iterator[servers.MariaDB]:
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[servers.Redis]:
+def running_redis() -> Iterator[servers.Redis]:
     with servers.Redis() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[servers.Valkey]:
+def running_valkey() -> Iterator[servers.Valkey]:
     with servers.Valkey() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def redis_cluster() -> Iterator[servers.RedisCluster]:
+def running_cluster() -> Iterator[servers.RedisCluster]:
     with servers.RedisCluster() as server:
         yield server
+
+
+# These have no databases to make for each test, so they are emptied before it.
+
+
+@pytest.fixture
+def redis_server(running_redis: servers.Redis) -> servers.Redis:
+    running_redis.empty()
+    return running_redis
+
+
+@pytest.fixture
+def valkey(running_valkey: servers.Valkey) -> servers.Valkey:
+    running_valkey.empty()
+    return running_valkey
+
+
+@pytest.fixture
+def redis_cluster(running_cluster: servers.RedisCluster) -> servers.RedisCluster:
+    running_cluster.empty()
+    return running_cluster
 
 
 @pytest.fixture(scope="session")

@@ -47,10 +47,7 @@ _SERVERS = {
 class Place:
     """A database server, and what tells another process of a store there."""
 
-    def __init__(self, driver: str, request: pytest.FixtureRequest, marks: Path) -> None:
-        fixture = {"psycopg": "postgres", "redis": "redis_server"}.get(driver, "mariadb")
-        server = request.getfixturevalue(fixture)
-        url = server.url if driver == "redis" else server.url(server.new_database(), driver)
+    def __init__(self, server: Server, url: str, marks: Path) -> None:
         marks.mkdir()
         self._server: Server = server
         self._marks = marks
@@ -69,7 +66,10 @@ class Place:
 
 @pytest.fixture(params=DRIVERS)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return Place(request.param, request, tmp_path / "marks")
+    fixture = {"psycopg": "postgres", "redis": "redis_server"}.get(request.param, "mariadb")
+    server = request.getfixturevalue(fixture)
+    url = server.url if request.param == "redis" else server.url(server.new_database(), request.param)
+    return Place(server, url, tmp_path / "marks")
 
 
 def test_parent_and_children_use_a_store_at_once(place: Place) -> None:

@@ -19,8 +19,6 @@ def test_nobody_is_logged_out_by_a_move(
     postgres: servers.Postgres, mariadb: servers.MariaDB, redis_server: servers.Redis, tmp_path: Path
 ) -> None:
     """From SQLite to PostgreSQL, MariaDB, Redis and files: whoever was logged in still is, with all that was added."""
-    with redis_server.client() as client:
-        client.flushall()
     urls = [
         f"sqlite:///{tmp_path}/sessions.db",
         postgres.url(postgres.new_database()),

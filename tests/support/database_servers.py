@@ -309,6 +309,11 @@ class Redis(Server):
         """A client for the test itself."""
         return redis.Redis(host=self.host, port=self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0))
 
+    def empty(self) -> None:
+        """Remove all that is stored."""
+        with self.client() as client:
+            client.flushall()
+
     def _find(self) -> str:
         return require("redis")
 
@@ -368,8 +373,7 @@ class RedisCluster:
     def empty(self) -> None:
         """Remove all that is stored."""
         for node in self.primaries():
-            with node.client() as client:
-                client.flushall()
+            node.empty()
 
     def close(self) -> None:
         for node in self.nodes:
