@@ -17,6 +17,7 @@ from functools import partial
 from time import monotonic
 from typing import Generic, NamedTuple, TypeVar
 
+from .._hidden import without_frames
 from ..errors import Busy
 
 T = TypeVar("T")
@@ -75,16 +76,8 @@ class _Job(Generic[T]):
         try:
             return partial(self.outcome.set_result, self._function())
         except BaseException as error:
-            return partial(self.outcome.set_exception, _without_frames(error))
-
-
-def _without_frames(error: BaseException) -> BaseException:
-    """The error without the frames that it came through, because their locals are passwords and hashes."""
-    link: BaseException | None = error
-    while link is not None and link.__traceback__ is not None:
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
-    return error
+            without_frames(error)  # whose locals are passwords and hashes
+            return partial(self.outcome.set_exception, error)
 
 
 class _Threads:

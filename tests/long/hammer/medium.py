@@ -104,7 +104,22 @@ class FileDirectory(Medium):
                     yield f"the entry {folder.name}/{entry.name} leads nowhere, and was not cleared away"
 
 
-class PostgresServer(Medium):
+class OneServer(Medium):
+    """What a server of any kind has in common with the others."""
+
+    _server: servers.Server
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _restart(self) -> None:
+        self._server.kill()
+        self._server.start()
+
+
+class PostgresServer(OneServer):
+    _server: servers.Postgres
+
     def __init__(self, _directory: Path) -> None:
         super().__init__()
         self._server = servers.Postgres()
@@ -122,21 +137,16 @@ class PostgresServer(Medium):
             " WHERE indrelid = 'sessionware_sessions'::regclass"
         )
 
-    def close(self) -> None:
-        self._server.close()
-
     def _ask(self, sql: str) -> list[tuple[Any, ...]]:
         return self._server.execute(sql, self._database)
-
-    def _restart(self) -> None:
-        self._server.kill()
-        self._server.start()
 
     def _end_connections(self) -> None:
         end_connections(self._server, self._database)
 
 
-class MariaDBServer(Medium):
+class MariaDBServer(OneServer):
+    _server: servers.MariaDB
+
     def __init__(self, _directory: Path) -> None:
         super().__init__()
         self._server = servers.MariaDB()
@@ -150,18 +160,13 @@ class MariaDBServer(Medium):
             if (kind, text) != ("status", "OK"):
                 yield f"CHECK TABLE: {kind} {text}"
 
-    def close(self) -> None:
-        self._server.close()
-
-    def _restart(self) -> None:
-        self._server.kill()
-        self._server.start()
-
     def _end_connections(self) -> None:
         end_connections(self._server, self._database)
 
 
-class RedisServer(Medium):
+class RedisServer(OneServer):
+    _server: servers.Redis
+
     def __init__(self, _directory: Path) -> None:
         super().__init__()
         # Under `everysec`, Redis postpones what it writes to its log while the disk is busy, and a kill undoes that.
@@ -170,13 +175,6 @@ class RedisServer(Medium):
 
     def faults(self, store: Any) -> Iterator[str]:
         return redis_faults(store, [self._server])
-
-    def close(self) -> None:
-        self._server.close()
-
-    def _restart(self) -> None:
-        self._server.kill()
-        self._server.start()
 
     def _end_connections(self) -> None:
         forget_clients(self._server)
