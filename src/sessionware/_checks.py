@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+
 from .cookie import Cookie
 from .errors import ConfigError
 from .stores.base import Store, checked_name
@@ -28,6 +31,19 @@ def _has(value: object, name: str, protocol: type) -> bool:
 def shown(value: object) -> str:
     """A wrong argument as an error may show it. Not text: a secret may stand in the wrong place."""
     return f"({type(value).__name__})" if isinstance(value, (str, bytes, list, tuple, dict)) else repr(value)
+
+
+def takes(function: Callable[..., object], count: int) -> bool:
+    """Whether it can be called with so many arguments. One whose parameters Python does not know is believed."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
 
 
 def check_store(store: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from traceback import extract_tb
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -40,6 +41,12 @@ class HiddenBytes(bytes):
 
     def __repr__(self) -> str:
         return "<hidden>"
+
+
+def raised_where(error: BaseException) -> str:
+    """What an application's function raised, and where. Not the message, which may quote what it was given."""
+    place = extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {place.name}, line {place.lineno}"
 
 
 def without_frames(error: BaseException) -> list[BaseException]:

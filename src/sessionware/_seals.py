@@ -103,20 +103,33 @@ class Keys(NamedTuple):
     csrf: DigestKeys
     account: DigestKeys
     """For names that belong to no account, in events."""
+    known: Sealer
+    """For the cookie by which an account knows a browser."""
+    throttle: DigestKeys
+    """For whom or what attempts are counted."""
+    tokens: DigestKeys
+    """For tokens that are good for one use."""
+    token_record: TaggedSealer
+    """For what is kept about such a token."""
 
 
 def derive_keys(
     secrets: Sequence[bytes], *, secure_cookie: str, plain_cookie: str, store_path: Sequence[str], record_format: bytes
 ) -> Keys:
     """The keys for these secrets, newest first, for a site with these cookie names and this path of its store."""
+    plain_site = f"{plain_cookie} {'/'.join(store_path)}"
     return Keys(
         secure_ticket=Sealer(_seal_keys(secrets, f"cookie {secure_cookie}")),
         plain_ticket=Sealer(_seal_keys(secrets, f"cookie {plain_cookie}")),
-        visitor=Sealer(_seal_keys(secrets, f"visitor {plain_cookie} {'/'.join(store_path)}")),
+        visitor=Sealer(_seal_keys(secrets, f"visitor {plain_site}")),
         record=TaggedSealer(_seal_keys(secrets, "record"), record_format),
         owner=_digest_keys(secrets, "owner"),
         csrf=_digest_keys(secrets, "csrf"),
         account=_digest_keys(secrets, "account"),
+        known=Sealer(_seal_keys(secrets, f"known {plain_site}")),
+        throttle=_digest_keys(secrets, "throttle"),
+        tokens=_digest_keys(secrets, "tokens"),
+        token_record=TaggedSealer(_seal_keys(secrets, "token record"), b""),
     )
 
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+#: What a session's header has room for.
+MAX_METHODS = 8
+_MAX_METHOD_CHARACTERS = 32
+
 
 def checked_text(value: object, name: str = "this") -> str:
     """The text, as plain `str`. Raises `TypeError` for anything else, and `ValueError` for a lone surrogate."""
@@ -32,3 +38,13 @@ def checked_version(value: object) -> int | None:
     if not -(2**63) <= value < 2**63:
         raise ValueError("session_version must fit into 64 bits")
     return int(value)
+
+
+def checked_methods(methods: Sequence[str]) -> tuple[str, ...]:
+    """How somebody proved who it is. Raises `TypeError`, and `ValueError` for a name that is empty or long."""
+    if isinstance(methods, (str, bytes)):
+        raise TypeError('methods must be several names: write methods=("password",), with the comma')
+    names = tuple(dict.fromkeys(checked_id(name, "a method") for name in methods))
+    if len(names) > MAX_METHODS or any(len(name) > _MAX_METHOD_CHARACTERS for name in names):
+        raise ValueError(f"at most {MAX_METHODS} methods, each a name of at most {_MAX_METHOD_CHARACTERS} characters")
+    return names

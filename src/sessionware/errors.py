@@ -11,6 +11,7 @@ SessionwareError
     ├── LoginFailed 403          NotLoggedIn 403
     ├── Throttled 429            Busy 503
     ├── CrossOriginRefused 403   TokenInvalid 403
+    ├── NotFresh 403             TooManySessions 403
     └── UsernameTaken 409        UsernameRejected 422    PasswordRejected 422
 
 A value of the wrong *type* (a number instead of text) is Python's own `TypeError`; `NotStorable` is one of those.
@@ -140,6 +141,24 @@ class NotLoggedIn(AuthError):
     reason = "not_logged_in"
     environ_key: str | None = None
     """The environ key of the session that nobody is logged in to, if an `Auth` says so. A request may have several."""
+
+
+class NotFresh(AuthError):
+    """Whoever is logged in has to prove it once more before this page."""
+
+    message = "Please confirm that it is you first."
+    reason = "not_fresh"
+    environ_key: str | None = None
+    """As in `NotLoggedIn`."""
+    methods: tuple[str, ...] = ()
+    """What has to be proved, such as `("password",)` or `("totp",)`."""
+
+
+class TooManySessions(AuthError):
+    """The account is logged in as often as it may be."""
+
+    message = "You are logged in on too many devices. Please log out on one of them first."
+    reason = "too_many_sessions"
 
 
 class TokenInvalid(AuthError):

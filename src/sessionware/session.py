@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
@@ -10,17 +10,20 @@ from . import _flash
 from ._core import csrf
 from ._core.changes import MISSING, REMOVED
 from ._core.commit import commit
+from ._core.companions import companions, send_companion
 from ._core.envelope import Envelope
 from ._core.environ import is_unseen
-from ._core.header import Remember
+from ._core.header import Remember, proved
 from ._core.lifetime import bounds, end_of, own_limits
-from ._core.login import Login
+from ._core.login import Login, checked_note
+from ._core.login import Renewal as Renewal  # what `_renew` takes
 from ._core.lookup import DETACHED, FOREIGN
+from ._core.place import Place as Place  # what `_seen_from` is told
 from ._core.transaction import Transaction
 from ._dict_like import DictLike
 from ._habits import no_attribute
 from ._repr import shown_half_built
-from ._storable import checked_id, checked_text, checked_version
+from ._storable import checked_id, checked_methods, checked_text, checked_version
 from .timeouts import Timeouts, _whole_seconds
 
 if TYPE_CHECKING:
@@ -220,11 +223,20 @@ class Session(DictLike):
 
     @property
     def authenticated_at(self) -> int | None:
-        """When somebody last logged in to it, in seconds since the epoch; None if nobody did."""
+        """When somebody last logged in to it, or confirmed it, in seconds since the epoch; None if nobody did."""
+        return self._loaded().authenticated_at
+
+    @property
+    def methods(self) -> Mapping[str, int]:
+        """How the user proved who it is, such as `"password"`, each with the time. Empty if nobody is logged in."""
         transaction = self._loaded()
-        if transaction.header.login is not None:
-            return transaction.site.now()
-        return None if transaction.stored is None else transaction.stored.envelope.authenticated_at
+        return proved(transaction.header, self._envelope(), transaction.site.now())
+
+    @property
+    def note(self) -> Mapping[str, Any]:
+        """What the login was given as its `note`. It is gone with the login."""
+        who = self._who()
+        return {} if who is None else who.note or {}
 
     def login(
         self,
@@ -232,7 +244,9 @@ class Session(DictLike):
         *,
         user_id: str | None = None,
         session_version: int | None = None,
+        methods: Sequence[str] = (),
         timeouts: Timeouts | None = None,
+        note: Mapping[str, Any] | None = None,
         check: Callable[[], object] | None = None,
     ) -> None:
         """Log in somebody whose identity was checked. The cookie gets a new token, so that the old one is worthless.
@@ -243,31 +257,35 @@ class Session(DictLike):
             username: The name to log in under.
             user_id: Whom the session belongs to, if names may change. Without it, the session belongs to the name.
             session_version: Kept in the session, to find out later whether all of the account's sessions were ended.
+            methods: How the user proved who it is, such as `("password", "totp")`. The time is kept with each.
             timeouts: Limits of this login's own: `idle`, `lifetime`, `remember` and `remember_lifetime`. All four take
                 the place of the site's, so begin with those: `dataclasses.replace(session.manager.timeouts, idle=600)`.
+            note: What to know about this login in lists of sessions, at most 512 bytes.
             check: Called right after the login is stored, and before the browser gets the new cookie. If it returns
                 something false, the session is ended again. If it raises, the login is taken back.
 
         Raises:
             SessionClosed: The response's headers are out.
             TypeError: Something else was given than text, a number, a `Timeouts`, a function.
-            ValueError: The name or the id is empty, or is text that cannot be written.
+            ValueError: The name, the id or a method is empty, or is text that cannot be written; or the note is too
+                large.
         """
         username = checked_text(username, "a username")
         if not username:
             raise ValueError("an empty username cannot log in; assign None to log out")
         user_id = None if user_id is None else checked_id(user_id, "user_id")
-        version = checked_version(session_version)
-        self._transaction.login(Login(username, user_id, version, check, own_limits(timeouts)))
+        version, proof = checked_version(session_version), checked_methods(methods)
+        own = own_limits(timeouts)
+        self._transaction.login(Login(username, user_id, version, check, own, proof, checked_note(note)))
 
     # Its life
 
-    def renew_token(self) -> None:
+    def renew_token(self, *, methods: Sequence[str] = ()) -> None:
         """Give the cookie a new token, for when privileges change. The old token is dead; data and `id` stay.
 
-        Call it after a second factor too.
+        Call it after a second factor too, and say which: `renew_token(methods=("totp",))`.
         """
-        self._transaction.renew_token()
+        self._renew(Renewal(methods=checked_methods(methods)))
 
     def invalidate(self) -> None:
         """End the session now and permanently, whoever else writes to it. Writing afterwards starts a new one."""
@@ -359,6 +377,30 @@ class Session(DictLike):
         """Give the session another token for forms, so that those made until now are refused. Starts the session."""
         self._transaction.renew_csrf()
 
+    # What `Auth` needs
+
+    def _seen_from(self, where: Callable[[], Place]) -> None:
+        """Keep with the login where the session is used; `where` tells that, if the session is written anyway."""
+        self._transaction.where = where
+
+    def _renew(self, renewal: Renewal) -> None:
+        """Renew the token, and write with it what it says. Dropped and told if another request was faster."""
+        self._transaction.renew(renewal)
+
+    def _ensure_open(self, refusal: str) -> None:
+        """Raise `SessionClosed` if it is too late for anything that sends a cookie."""
+        self._transaction.load_while_open(refusal)
+
+    def _companions(self, suffix: str) -> list[str]:
+        """The values of cookies beside the session's own, under its name with this at the end."""
+        return companions(self._transaction, suffix)
+
+    def _send_companion(self, suffix: str, value: str, max_age: int) -> None:
+        """Send such a cookie with the response."""
+        send_companion(self._transaction, suffix, value, max_age)
+
+    # Small steps
+
     def _loaded(self) -> Transaction:
         self._transaction.load()
         return self._transaction
@@ -368,5 +410,10 @@ class Session(DictLike):
         return None if stored is None else stored.envelope
 
     def _who(self) -> Login | Envelope | None:
-        """A login that is not saved yet, else what is stored."""
-        return self._loaded().header.login or self._envelope()
+        """A login that is not saved yet, else what is stored, with what a renewal says otherwise."""
+        header = self._loaded().header
+        who, renewal = header.login or self._envelope(), header.renewal
+        if who is None or who.username is None or renewal is None:
+            return who
+        version = who.session_version if renewal.session_version is None else renewal.session_version
+        return who._replace(username=renewal.username or who.username, session_version=version)

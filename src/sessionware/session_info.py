@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ._core.envelope import REPLACED, SIBLINGS, Stored
@@ -19,11 +20,19 @@ class SessionInfo:
     id: str
     """The handle to end it by. Not a credential."""
     authenticated_at: int
-    """When somebody logged in to it or, if nobody did, when it was created."""
+    """When somebody logged in to it, or confirmed it last; if nobody did, when it was created."""
     last_used_at: int | None
     """When it was last used, give or take a twentieth of its idle limit; None if it is remembered to a fixed time."""
     expires_at: int
     """When it ends if nobody uses it again."""
+    device: str | None = None
+    """A few words about its browser, such as "Firefox on Windows"; None if nobody noted any."""
+    client: str | None = None
+    """The address that it was used from; None if nobody noted it."""
+    methods: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """How the user proved who it is, such as "password", each with the time."""
+    note: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What the application gave to `session.login(note=…)`."""
     is_current: bool = False
     """Whether it is the session of the current request."""
 
@@ -36,6 +45,10 @@ def info_of(stored: Stored, limits: Limits) -> SessionInfo:
         envelope.began_at,
         last_used_at(record.expires_at, envelope),
         end_of(record.expires_at, envelope, limits),
+        device=envelope.device,
+        client=envelope.client,
+        methods=envelope.methods,
+        note=envelope.note,
     )
 
 

@@ -21,7 +21,7 @@ from sessionware.auth import _hashing_threads as hashing
 from sessionware.auth._hashing_threads import Share, compute
 from tests.support.auth_kit import together
 
-SECRET = "correct horse battery staple"
+SECRET = "seven quiet lanterns drift"
 
 
 @pytest.fixture
@@ -272,16 +272,16 @@ FORKED = """
         while True:
             verify_password(None, "x")
 
-    stored = hash_password("correct horse battery staple")
+    stored = hash_password("seven quiet lanterns drift")
     for _ in range({busy}):
         threading.Thread(target=serve, daemon=True).start()
     for _ in range(3):
         child = {fork}
         if child == 0:
-            assert verify_password(stored, "correct horse battery staple")
+            assert verify_password(stored, "seven quiet lanterns drift")
             os._exit(7)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    assert verify_password(stored, "correct horse battery staple")
+    assert verify_password(stored, "seven quiet lanterns drift")
 """
 
 
@@ -306,7 +306,7 @@ def test_a_child_of_which_python_knows_nothing_has_threads_of_its_own() -> None:
 ENDINGS = {
     "after one hash": """
         from sessionware.auth import hash_password
-        hash_password("correct horse battery staple")
+        hash_password("seven quiet lanterns drift")
         print("done")
     """,
     "with a queue of minutes": """
@@ -324,11 +324,11 @@ ENDINGS = {
     "with a thread that goes on": """
         import threading, time
         from sessionware.auth import hash_password, verify_password
-        stored = hash_password("correct horse battery staple")
+        stored = hash_password("seven quiet lanterns drift")
         def go_on():
             threading.main_thread().join()
             for _ in range(5):
-                assert verify_password(stored, "correct horse battery staple")
+                assert verify_password(stored, "seven quiet lanterns drift")
             print("done")
         threading.Thread(target=go_on).start()
     """,
@@ -337,18 +337,18 @@ ENDINGS = {
         from sessionware.auth import hash_password
         def begin():
             threading.main_thread().join()
-            hash_password("correct horse battery staple")
+            hash_password("seven quiet lanterns drift")
             print("done")
         threading.Thread(target=begin).start()
     """,
     "with a hash at the very end": """
         import atexit
         def at_exit():
-            sessionware.auth.hash_password("correct horse battery staple")
+            sessionware.auth.hash_password("seven quiet lanterns drift")
             print("done")
         atexit.register(at_exit)
         import sessionware.auth
-        sessionware.auth.hash_password("correct horse battery staple")
+        sessionware.auth.hash_password("seven quiet lanterns drift")
     """,
 }
 

@@ -283,7 +283,15 @@ def test_stats_count_by_reading_all(manager: SessionManager, store: FaultyStore,
     counts = manager.stats(progress=progress.append)
 
     assert counts.pop("bytes") == sum(len(record.payload) for record in store.behind.scan()) > 0
-    assert counts == {"live": 1, "logged_in": 1, "expired": 1, "tombstones": 1, "unknown_key": 0}
+    assert counts == {
+        "live": 1,
+        "logged_in": 1,
+        "expired": 1,
+        "tombstones": 1,
+        "unknown_key": 0,
+        "throttle": 0,
+        "tokens": 0,
+    }
     assert progress == [3]
 
 
@@ -427,7 +435,7 @@ def test_login_cookie_is_that_of_a_fresh_session(manager: SessionManager, events
     assert (name, page.text) == ("sid", "42 Ada")
     assert [(event.name, event.detail) for event in events[:2]] == [
         ("session.created", "login_cookie"),
-        ("session.login", ""),
+        ("session.login", "password"),
     ]
     assert [session["session_version"] for session in manager.export(user_id="7")] == [4]
 

@@ -333,14 +333,12 @@ def test_a_refusal_by_a_dearer_hash_takes_what_that_hash_asks_for(
 @pytest.mark.parametrize(
     "password",
     [
-        "x" * 14 + "y",
         "all lower case letters",
         "083751937501947",
-        "\U0001f600" * 15,
-        "\u5bc6\u7801" * 8,
-        "a b c d e f g h",
-        "x" * 64,
-        "xy" * 512,
+        "".join(map(chr, range(0x1F600, 0x1F600 + 30, 2))),
+        "".join(map(chr, range(0x5BC6, 0x5BC6 + 30, 2))),
+        "k d p w f m r t",
+        "ladle orbit thaw quiver " * 40,
     ],
     ids=ascii,
 )
@@ -389,7 +387,7 @@ def test_what_cannot_be_hashed_is_not_hashed(password: str, reason: str) -> None
 
 def test_a_policy_may_ask_for_another_length() -> None:
     """From 8 on, which is for sites with a second factor."""
-    PasswordPolicy(minimum_length=8).validate("8 signs.")
+    PasswordPolicy(minimum_length=8).validate("8 kiwis.")
 
     with pytest.raises(PasswordRejected, match="20"):
         PasswordPolicy(minimum_length=20).validate("only nineteen here!")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sessionware import FileStore, MemoryStore, Record, SQLiteStore
-from sessionware._core.records import prune_all, prune_batches
+from sessionware._core.upkeep import prune_all, prune_batches
 from sessionware.stores.base import Store
 from tests.support.fixed import Clock
 from tests.support.kit import SessionSite

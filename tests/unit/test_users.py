@@ -36,6 +36,26 @@ class TestSQLiteUsers(UsersContract):
         return SQLiteUsers(self.path)
 
 
+@pytest.mark.parametrize("kind", [MemoryUsers, lambda: SQLiteUsers("app.db")], ids=["memory", "sqlite"])
+def test_ids_are_random(kind: Callable[[], Users], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """128 bits each in our tables, so that they reveal nothing. A table of somebody's own may count."""
+    monkeypatch.chdir(tmp_path)
+    users = kind()
+    ids = {users.add(f"user{n}", f"user{n}", None, {}).id for n in range(20)}
+
+    assert len(ids) == 20
+    assert all(len(bytes.fromhex(id)) == 16 for id in ids)
+
+
+def test_data_from_a_table_of_ones_own_cannot_be_changed_in_the_hand() -> None:
+    """Though that table gives a plain dict."""
+    user = User("7", "ada", "Ada", None, data={"n": 1})
+
+    with pytest.raises(TypeError):
+        user.data["n"] = 2  # type: ignore[index]
+    assert user.data == {"n": 1}
+
+
 def test_example_of_the_contract_runs() -> None:
     """As its docstring shows it."""
     assert doctest.testmod(users_contract) == (0, 3)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 
-from ..errors import SessionConflict, SessionTooLarge, StoreError, StoreUnavailable
+from ..errors import AuthError, SessionConflict, SessionTooLarge, StoreError, StoreUnavailable
 from . import lifetime
 from .changes import Changes
 from .envelope import SLIDING, Envelope, Stored, blank
 from .header import UNCHANGED
-from .login import NO_TOKEN, Login, emptied, taken_back, without_joined
+from .login import NO_TOKEN, VISITORS_NO_TOKEN, Login, emptied, given_back, left_to_others, taken_back, without_joined
 from .lookup import DETACHED, FOREIGN, NEW, STORED, UNLOADED, Standing
+from .place import moved
 from .records import Lost
 from .tickets import CookieValue, Ticket, Token, token_hash
 from .transaction import HEADERS_SENT, NO_DATA, OPEN, Transaction
@@ -126,7 +127,7 @@ def _create(transaction: Transaction) -> None:
     limits = site.limits
     base = blank(now, token_hash(token.secret), limits.anonymous, limits.anonymous_lifetime, _inherited(transaction))
     envelope, _ = transaction.changes.rebase(base)
-    envelope = transaction.header.apply(envelope, now, token, limits, is_new=True)
+    envelope = transaction.placed(transaction.header.apply(envelope, now, token, limits, is_new=True))
     envelope, end = lifetime.used(envelope, limits, now)
     if lifetime.is_capped(envelope):
         end = lifetime.capped_end(end, now, 0, limits)
@@ -182,6 +183,8 @@ def _swap(transaction: Transaction, stored: Stored, token: Token | None, *, is_u
         (envelope, overwritten), end = transaction.changes.rebase(base), granted
         if header is not UNCHANGED:
             envelope = header.apply(envelope, now, token, site.limits, is_new=transaction.begins)
+        if not is_passive:
+            envelope = transaction.placed(envelope)
         if not is_passive and transaction.is_confirmed and SLIDING not in envelope.extra:
             envelope, end = lifetime.used(envelope, site.limits, now)
         elif not is_passive:
@@ -190,10 +193,7 @@ def _swap(transaction: Transaction, stored: Stored, token: Token | None, *, is_u
             return fresh  # another request has done the same
         swapped = site.records.swap(transaction.keys, fresh, envelope, end)
         if swapped is not None:
-            if overwritten:
-                transaction.tell("session.overwritten", swapped, keys=overwritten)
-            if header.login is not None:
-                _note_before(transaction, fresh.envelope)
+            _note_swap(transaction, fresh.envelope, swapped, overwritten)
             if slides:
                 transaction.issued = transaction.issued or transaction.ticket
             return swapped._replace(is_cut=True) if is_cut and is_passive else swapped
@@ -205,6 +205,16 @@ def _conflict(transaction: Transaction, stored: Stored) -> SessionConflict:
     error = transaction.site.records.conflict(stored)
     transaction.tell("store.conflict", stored, detail=str(error))
     return error
+
+
+def _note_swap(transaction: Transaction, before: Envelope, swapped: Stored, overwritten: tuple[str, ...]) -> None:
+    """Report what came with a write. Of a login, remember what there was before."""
+    if overwritten:
+        transaction.tell("session.overwritten", swapped, keys=overwritten)
+    if transaction.header.login is not None:
+        _note_before(transaction, before)
+    elif move := moved(before, swapped.envelope):
+        transaction.tell("session.moved", swapped, detail=move)
 
 
 def _note_before(transaction: Transaction, before: Envelope) -> None:
@@ -223,7 +233,7 @@ def _prolonged(transaction: Transaction, envelope: Envelope, granted: int, now: 
     if SLIDING not in envelope.extra or remember is not None:
         return envelope, end, False
     # The cookie must live as long as the record, so both slide together or not at all.
-    slides = transaction.phase is OPEN and lifetime.touch_is_worth_it(end, granted, envelope.sliding)
+    slides = transaction.phase is OPEN and lifetime.touch_is_worth_it(end, granted, envelope.sliding, now)
     return envelope, end if slides else min(end, granted), slides
 
 
@@ -236,9 +246,13 @@ def _saved(transaction: Transaction, stored: Stored, token: Token | None, detail
         # Sent again: the record had this token until this very moment.
         transaction.issued = transaction.issued or transaction.ticket
     if login is not None:
-        transaction.tell("session.login", stored, detail=detail)
+        transaction.tell(
+            "session.login", stored, detail="; ".join(part for part in (detail, _proved(transaction)) if part)
+        )
     elif transaction.header.renews:
-        transaction.tell("session.renewed", stored)
+        # Somebody who is not logged in has proved nothing (another event says so).
+        is_somebody = stored.envelope.authenticated_at is not None
+        transaction.tell("session.renewed", stored, detail=_proved(transaction) if is_somebody else "")
     if transaction.header is not UNCHANGED:
         transaction.is_active = transaction.is_active or transaction.header.is_activity
     transaction.stored, transaction.standing = stored, STORED
@@ -247,9 +261,13 @@ def _saved(transaction: Transaction, stored: Stored, token: Token | None, detail
     transaction.joins = transaction.ended_because = None
 
 
+def _proved(transaction: Transaction) -> str:
+    return ", ".join(transaction.header.proves)
+
+
 def _lose(transaction: Transaction, found: Stored | None) -> None:
     """The session is over (rule 3), or somebody logged in or out of it (rule 5), while this request worked."""
-    transaction.stored, transaction.missed, transaction.other_cookies = None, found, ()
+    transaction.stored, transaction.missed, transaction.twin_cookies = None, found, ()
     login, ticket = transaction.header.login, transaction.ticket
     if login is not None:
         transaction.standing = NEW
@@ -312,7 +330,8 @@ def _check_login(transaction: Transaction, login: Login) -> None:
         if isinstance(error, StoreError):
             transaction.note(error)
         if transaction.stored is not None:
-            _take_back_login(transaction, stored, is_joined=is_joined)
+            why = "was refused" if isinstance(error, AuthError) else "could not be checked"
+            _take_back_login(transaction, stored, why, is_joined=is_joined)
         raise
     if not holds and transaction.stored is not None:  # the check itself may have ended the session
         _drop_login(transaction, stored)
@@ -337,15 +356,15 @@ def _end(transaction: Transaction, id: bytes) -> None:
         raise
 
 
-def _take_back_login(transaction: Transaction, stored: Stored, *, is_joined: bool) -> None:
-    """Undo a login that could not be checked. "Cannot ask" is not "no", so what was there before stays."""
+def _take_back_login(transaction: Transaction, stored: Stored, why: str, *, is_joined: bool) -> None:
+    """Undo a login that was refused, or could not be checked. That is no "no", so what was there before stays."""
     ticket, before = transaction.issued, transaction.before_login
     transaction.issued = None
     try:
         if is_joined and ticket is not None:
-            _leave(transaction, stored, token_hash(ticket.token))
+            _leave(transaction, stored, token_hash(ticket.token), why)
         elif before is not None:
-            _swap_back(transaction, stored, before)
+            _swap_back(transaction, stored, before, why)
         else:
             _drop_login(transaction, stored)
     except (StoreError, Lost):
@@ -353,41 +372,49 @@ def _take_back_login(transaction: Transaction, stored: Stored, *, is_joined: boo
         transaction.expires_cookie = False
 
 
-def _leave(transaction: Transaction, stored: Stored, hashed: bytes) -> None:
-    """Take back a login that had joined another one's session, which stays that one's."""
-    site, now = transaction.site, transaction.site.now()
+def _leave(transaction: Transaction, stored: Stored, hashed: bytes, why: str) -> None:
+    """Take back a login that had joined another one's session, which stays that one's.
+
+    If all of its logins were taken back, it is over, or goes back to the visitor whose it was before.
+    """
+    site, now, token = transaction.site, transaction.site.now(), transaction.site.records.new_token()
     for fresh in site.records.newest(transaction.keys, stored, now):
-        envelope, end = lifetime.used(without_joined(fresh.envelope, hashed), site.limits, now)
+        envelope = without_joined(fresh.envelope, hashed)
+        is_visitors = envelope.token_hash == VISITORS_NO_TOKEN and not envelope.siblings
         if envelope.token_hash == NO_TOKEN and not envelope.siblings:
-            _end(transaction, stored.record.id)  # none of the logins could be checked
-        elif site.records.swap(transaction.keys, fresh, envelope, end) is None:
-            continue
-        transaction.begin(DETACHED)
-        return
+            transaction.begin(DETACHED)
+            return _end(transaction, stored.record.id)
+        if is_visitors:
+            envelope = given_back(envelope, token_hash(token.secret), now, site.limits)
+        swapped = site.records.swap(transaction.keys, fresh, *lifetime.used(envelope, site.limits, now))
+        if swapped is not None:
+            return _go_on_without(transaction, swapped, token if is_visitors else None, why)
     raise _conflict(transaction, stored)
 
 
-def _swap_back(transaction: Transaction, stored: Stored, before: Envelope) -> None:
+def _swap_back(transaction: Transaction, stored: Stored, before: Envelope, why: str) -> None:
     """Go back to what was there before the login. If another login has joined it, only this one's token is dropped."""
     site, now, token = transaction.site, transaction.site.now(), transaction.site.records.new_token()
     for fresh in site.records.newest(transaction.keys, stored, now):
         is_shared = bool(fresh.envelope.siblings)
-        envelope = fresh.envelope._replace(token_hash=NO_TOKEN)
-        if not is_shared:
+        if is_shared:
+            envelope = left_to_others(fresh.envelope, before)
+        else:
             envelope = taken_back(before, fresh.envelope.epoch, token_hash(token.secret), now)
-        envelope, end = lifetime.used(envelope, site.limits, now)
-        swapped = site.records.swap(transaction.keys, fresh, envelope, end)
-        if swapped is None:
-            continue
-        transaction.begin(DETACHED)
-        if not is_shared:
-            transaction.stored, transaction.standing = swapped, STORED
-            transaction.changes = Changes(swapped.envelope.data)
-            transaction.issued = Ticket(swapped.record.id, token.secret)
-            detail = "the login before could not be checked, and was taken back"
-            transaction.tell("session.renewed", swapped, detail=detail)
-        return
+        swapped = site.records.swap(transaction.keys, fresh, *lifetime.used(envelope, site.limits, now))
+        if swapped is not None:
+            return _go_on_without(transaction, swapped, None if is_shared else token, why)
     raise _conflict(transaction, stored)
+
+
+def _go_on_without(transaction: Transaction, stored: Stored, token: Token | None, why: str) -> None:
+    """Continue after a login was taken back: with a new token or, if the session is others' now, with none."""
+    transaction.begin(DETACHED)
+    if token is not None:
+        transaction.stored, transaction.standing = stored, STORED
+        transaction.changes = Changes(stored.envelope.data)
+        transaction.issued = Ticket(stored.record.id, token.secret)
+        transaction.tell("session.renewed", stored, detail=f"the login before {why}, and was taken back")
 
 
 # Staying alive (rules 1 and 14)
@@ -397,7 +424,7 @@ def _keep_alive(transaction: Transaction, stored: Stored) -> None:
     """Extend the life of a session that was only read. A failure is an event: the visitor has the page."""
     try:
         end = _due_end(transaction, stored)
-        if end == REWRITE:
+        if end == REWRITE or (end is not None and transaction.placed(stored.envelope) is not stored.envelope):
             _replace(transaction, stored, is_upkeep=True)
             if isinstance(transaction.request, CookieValue) and transaction.stored is not None:
                 transaction.issued = transaction.issued or transaction.ticket  # the framework is to send it again
@@ -425,7 +452,7 @@ def _due_end(transaction: Transaction, stored: Stored) -> int | None:
         return None
     _, end = lifetime.used(envelope, transaction.site.limits, now)
     is_shorter = is_cut or lifetime.is_too_late(record.expires_at, end)
-    if not is_shorter and not lifetime.touch_is_worth_it(end, record.expires_at, envelope.granted_idle):
+    if not is_shorter and not lifetime.touch_is_worth_it(end, record.expires_at, envelope.granted_idle, now):
         return None
     if record.expires_at <= now or _is_passive(transaction):
         return None

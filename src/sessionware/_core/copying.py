@@ -22,9 +22,7 @@ from .copy_mark import MARK_NAMESPACE, Begun, CopyMark, Names, shown
 from .envelope import FORMAT_BYTE, Stored, open_record, seal_envelope
 from .pairs import Pair, Span, differences, is_record
 from .records import CHANCE, MAX_BYTES, Records
-
-#: The namespaces of the library itself, which are copied with the sessions of their site.
-LIBRARY_NAMESPACES = ("throttle", "tokens")
+from .shelf import LIBRARY_NAMESPACES
 
 #: Names that no site can have.
 RESERVED = (*LIBRARY_NAMESPACES, MARK_NAMESPACE)

@@ -29,6 +29,10 @@ REPLACED = "pt"  # short hashes of the tokens that the last login replaced
 OWN_LIMITS = "li"  # idle limit, lifetime, and both while it is remembered, of a login with its own limits
 SLIDING = "sl"  # seconds that each use grants a session whose `remember()` slides
 CSRF_RENEWALS = "cs"  # how often the token for forms was renewed
+METHODS = "me"  # how the user proved who it is, each with the time
+DEVICE = "dv"  # a few words about the browser, for its owner to know it by
+CLIENT = "cl"  # the address that it was last used from
+NOTE = "no"  # whatever the application wrote beside the login
 WHY_ENDED = "wh"  # in a tombstone: the reason, and the short hashes of the tokens that fitted until then
 
 #: What lists of hashes keep of each: as many bits as a token has.
@@ -127,6 +131,30 @@ class Envelope(NamedTuple):
         """How often the token for forms was renewed."""
         times: int = found_in(self.extra, CSRF_RENEWALS, int) or 0
         return times if 0 <= times < 2**32 else 0
+
+    @property
+    def methods(self) -> dict[str, int]:
+        """How the user proved who it is, each with the time."""
+        proved: dict[object, object] = found_in(self.extra, METHODS, dict) or {}
+        return {name: at for name, at in proved.items() if isinstance(name, str) and isinstance(at, int)}
+
+    @property
+    def device(self) -> str | None:
+        """A few words about the browser."""
+        words: str | None = found_in(self.extra, DEVICE, str)
+        return words
+
+    @property
+    def client(self) -> str | None:
+        """The address that it was last used from."""
+        address: str | None = found_in(self.extra, CLIENT, str)
+        return address
+
+    @property
+    def note(self) -> dict[str, Any]:
+        """Whatever the application wrote beside the login."""
+        note: dict[str, Any] = found_in(self.extra, NOTE, dict) or {}
+        return note
 
     def reason_for(self, token_hash: bytes) -> str | None:
         """Why the session was ended, for a cookie that was good until then; None for any other."""

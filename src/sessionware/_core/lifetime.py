@@ -173,14 +173,17 @@ def is_recent(moment: int, now: int) -> bool:
     return -GRACE <= now - moment <= GRACE
 
 
-def touch_is_worth_it(end: int, stored_end: int, idle: int | None) -> bool:
-    """Whether an unchanged session should be written, because it now ends enough later than the store knows.
+def touch_is_worth_it(end: int, stored_end: int, idle: int | None, now: int) -> bool:
+    """Whether an unchanged session should be written, because it now ends later than the store knows.
 
-    The gain must be at least a twentieth of its idle limit, or an hour if that is less. Without an idle limit (a
-    remembered session) any gain is worth it, because it can occur only once.
+    Since the use that the store knows of, a twentieth of the idle limit must have passed, or an hour if that is less.
+    What is gained does not matter: near its deadline it is little, but without it the idle limit would end the session
+    of somebody who is there. Without an idle limit (a remembered session) a gain can occur only once.
     """
-    gain = end - stored_end
-    return gain >= 1 and (idle is None or gain >= idle // 20 or gain >= HOUR)
+    if idle is None:
+        return end > stored_end
+    passed = now + idle - stored_end
+    return end > stored_end and (passed >= idle // 20 or passed >= HOUR)
 
 
 def is_too_late(stored_end: int, end: int) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from hmac import compare_digest
 
-from .._seals import Keys
+from .._seals import Keys, digests
 from .._types import SAFE_METHODS, Environ
 from ..events import EventName, Events
 from .envelope import SIBLINGS, Envelope, Stored, holds_hash
@@ -17,7 +17,8 @@ from .lifetime import Limits, end_of, is_cut, is_recent, system_clock
 from .origins import Origins
 from .records import Records
 from .setup_warnings import SetupWarnings
-from .tickets import SEALED_CHARACTERS, CookieConflict, CookieValue, Ticket, Tickets, token_hash
+from .shelf import Shelf
+from .tickets import ID_BYTES, SEALED_CHARACTERS, CookieConflict, CookieValue, Ticket, Tickets, token_hash
 
 logger = logging.getLogger("sessionware")
 
@@ -51,12 +52,26 @@ class Site:
         self._client_address = client_address
         self._passive = passive
         self._told_unknown_at = 0
+        self._shelves: dict[str, Shelf] = {}
         self.manager = manager
         """What a session returns as its `manager`. Nothing in this package knows what that is."""
 
     def now(self) -> int:
         """Whole seconds since the epoch."""
         return int(time.time() if self._clock is None else self._clock())
+
+    def shelf(self, name: str) -> Shelf:
+        """The library's own records of one kind, in a reserved namespace. It is opened when it is first needed."""
+        found = self._shelves.get(name)
+        if found is None:  # two threads may make one each: it counts its creations, and that is all that it knows
+            found = self._shelves[name] = Shelf(self.records.store, name, self.events, self.now, self.records.pause)
+        return found
+
+    def lane_id(self, *about: str) -> bytes:
+        """What a record about clients and accounts is called, so that nobody can tell from it whom it is about."""
+        parts = [part.encode("utf-8", "surrogatepass") for part in about]
+        message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return digests(self.keys.throttle[:1], message)[0][:ID_BYTES]
 
     def is_passive(self, request: Environ | CookieValue) -> bool:
         """Whether no person is behind the request, so that it prolongs nothing (rule 14)."""
@@ -75,7 +90,10 @@ class Site:
 
     def client_address(self, request: Environ | CookieValue) -> str | None:
         """Where the request came from, if that is known. Raises what the application's own function raises."""
-        return None if isinstance(request, CookieValue) else self._client_address(request)
+        address: object = None if isinstance(request, CookieValue) else self._client_address(request)
+        if isinstance(address, bytes):  # a function of the application's may return anything, and an event is text
+            return address.decode("latin-1")
+        return None if address is None else str(address)
 
     def told_address(self, request: Environ | CookieValue) -> str | None:
         """The client's address for an event, which changes no results."""

@@ -9,7 +9,7 @@ import itertools
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from ..usernames import username_key
 from . import lifetime
 from .envelope import NO_EXTRA, Envelope, Stored, Unreadable, open_record, seal_envelope, tombstone
 from .tickets import ID_BYTES, TOKEN_BYTES, Token
+from .upkeep import Upkeep
 from .values import Data
 
 MAX_BYTES = 256 * 1024
@@ -31,6 +32,9 @@ HEADER_BYTES = 8 * 1024
 #: What `extra` may take of that: names and encoded values.
 EXTRA_BYTES = 2 * 1024
 
+#: What a session that may be ended whatever it is by now has to be.
+NOTHING: Mapping[str, object] = {}
+
 #: No limit is lower than this.
 _SURELY_FITS = 1024
 
@@ -39,19 +43,6 @@ PATIENCE = 2.0
 
 #: This many ids in a row cannot all be taken by coincidence.
 _NEW_IDS = 8
-
-#: Records to prune in one call, if all are to go: so few that nobody has to wait for it for more than a moment.
-_BATCH = 1000
-
-#: The same once that many found nothing, because a FileStore looks at so many files for each that it may remove: enough
-#: for it to look at a hundred thousand.
-_LAST_BATCH = 20_000
-
-#: One in this many creations prunes.
-PRUNE_EVERY = 100
-
-#: At most this many records. More than come in between, or what a flood leaves would stay for ever.
-PRUNE_LIMIT = 2 * PRUNE_EVERY
 
 _UNKNOWN_KEY = (
     "no secret of this process opens this record: was the secret changed out of order, or is this an old release?"
@@ -98,7 +89,16 @@ class Records:
         self._clock = clock
         self._chance = chance
         listen(store, lambda detail: events.emit("store.replaced", detail=detail))
-        self._creations = itertools.count(random.randrange(PRUNE_EVERY))  # noqa: S311
+        self._upkeep = Upkeep(store, events, clock)
+
+    @property
+    def pause(self) -> Callable[[int], None]:
+        """Waits a moment, as a save does that lost to another."""
+        return self._chance.pause
+
+    def random_bytes(self, size: int) -> bytes:
+        """So many of them, for whatever nobody may guess."""
+        return self._chance.random_bytes(size)
 
     def new_id(self) -> bytes:
         """A random record id, 128 bits as ASVS 5.0 7.2.3 asks."""
@@ -130,7 +130,7 @@ class Records:
         for _attempt in range(_NEW_IDS):
             stored = self._sealed(keys, Record(id, 1, expires_at, owner, b""), envelope)
             if self.store.create(stored.record):
-                self._prune_sometimes()
+                self._upkeep.after_creation()
                 return stored
             id = self.new_id()
         raise StoreUnavailable(f"The store says that {_NEW_IDS} random ids in a row are taken: its create() is wrong.")
@@ -175,12 +175,15 @@ class Records:
         id: bytes,
         *,
         owners: list[bytes] | None = None,
+        expected: Mapping[str, object] = NOTHING,
         reason: str | None = None,
         keep: int = lifetime.GRACE,
         detail: str = "",
         client_address: str | None = None,
     ) -> bool:
-        """End a session now, however many others write to it. False if it had already ended, or is none of `owners`.
+        """End a session now, however many others write to it.
+
+        False if it had already ended, is none of `owners`, or has other header fields than `expected` by now.
 
         A tombstone without data or owner stays for `keep` seconds. It distinguishes "ended" from "never heard of", so
         that a request sent with the old cookie does not replace the newer cookie that is on its way to the browser. It
@@ -200,6 +203,8 @@ class Records:
                 if opened.envelope.is_tombstone:
                     return False
                 envelope, user_id = opened.envelope, opened.envelope.user_id
+                if any(getattr(envelope, name) != value for name, value in expected.items()):
+                    return False
             else:
                 self._emit_unreadable(record, opened)
                 if opened is Unreadable.CORRUPT:
@@ -207,14 +212,19 @@ class Records:
                 envelope = None
             if self.store.replace(self._tombstone(keys, record, envelope, reason, keep)):
                 return self._told_ended(id, user_id, detail or reason or "", client_address)
+        else:
+            found = self.load(keys, id, self._now())
+            if found is not None and found.envelope.is_tombstone:
+                return False  # whoever was faster has said why it ended, which must stay to be told
         return bool(self.store.delete(id)) and self._told_ended(id, user_id, detail or reason or "", client_address)
 
     def owned_by(self, keys: Keys, username: str | None, user_id: str | None) -> list[Stored]:
         """All live sessions of a user, including those that were stored under an older secret."""
         now = self._now()
-        found = (self.store.owned_by(owner, now) for owner in self.owners(keys, username, user_id))
-        records = itertools.chain.from_iterable(found)
-        return [stored for record in records if (stored := self._opened(keys, record)) is not None]
+        # The oldest secret first: a session that is sealed anew meanwhile goes to the newest, so it is found there.
+        found = (self.store.owned_by(owner, now) for owner in reversed(self.owners(keys, username, user_id)))
+        opened = (self._opened(keys, record) for record in itertools.chain.from_iterable(found))
+        return list({stored.record.id: stored for stored in opened if stored is not None}.values())
 
     def owner(self, keys: Keys, username: str | None, user_id: str | None) -> bytes | None:
         """The digest under which a user's sessions are indexed; None if nobody is logged in."""
@@ -296,34 +306,6 @@ class Records:
 
     def _now(self) -> int:
         return int(self._clock())
-
-    def _prune_sometimes(self) -> None:
-        if next(self._creations) % PRUNE_EVERY:
-            return
-        try:
-            self.store.prune(self._now(), PRUNE_LIMIT)
-        except StoreError as error:
-            # The session is stored, so its visitor should not be bothered by a sweep that failed.
-            self._events.emit("store.unavailable", detail=f"prune: {error}")
-
-
-def prune_all(store: Store, now: int) -> int:
-    """Remove all expired records, in batches, so that the application's own writes get their turn in between."""
-    return sum(prune_batches(store, now))
-
-
-def prune_batches(store: Store, now: int, pause: Callable[[float], object] = time.sleep) -> Iterator[int]:
-    """Remove all expired records, and yield how many with each batch.
-
-    After each there is a pause as long as it took, so that a site has at least half of its database for itself.
-    """
-    while True:
-        began = time.monotonic()
-        removed = store.prune(now, _BATCH) or store.prune(now, _LAST_BATCH)
-        if not removed:
-            return
-        yield int(removed)
-        pause(time.monotonic() - began)
 
 
 def _check_size(size: int, most: int) -> None:

@@ -13,14 +13,20 @@ logger = logging.getLogger("sessionware")
 _SET_COOKIE = "set-cookie"
 _LENGTH = len(_SET_COOKIE)
 
+#: What proxies add to a request.
+_FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_VIA")
+
 
 class SetupWarnings:
     """What one site has been warned about."""
 
-    def __init__(self, *, is_per_process: bool, is_always_secure: bool, cookie_names: tuple[str, ...]) -> None:
+    def __init__(
+        self, *, is_per_process: bool, is_always_secure: bool, cookie_names: tuple[str, ...], knows_clients: bool
+    ) -> None:
         self._is_per_process = is_per_process
         self._own_cookies = cookie_names
         self._is_always_secure = is_always_secure
+        self._knows_clients = knows_clients
         self._given: set[str] = set()
 
     def check(self, environ: Environ) -> None:
@@ -64,6 +70,34 @@ class SetupWarnings:
                 f"The application sets a cookie of its own named {name}. It takes the place of the session's cookie, "
                 'so visitors lose their sessions. Rename one of the two, for example by cookie=Cookie(name="sid2").',
             )
+
+    def check_client(self, environ: Environ, address: object) -> None:
+        """Warn if this request, which seems to come from this machine, came through a proxy."""
+        if is_loopback(environ) and not any(header in environ for header in _FORWARDED):
+            return
+        if self._knows_clients:
+            self.once(
+                "client",
+                f"client_address= returned {ascii(address)[:100]} for a request that came through a proxy. If it does "
+                "so for every visitor, attempts to log in are counted by account, but not by address. Let it return "
+                "the address that your own proxy has seen (docs/throttling.md).",
+            )
+        else:
+            self.once(
+                "client",
+                f"Every visitor seems to come from {str(address)[:100]!a}, because a proxy passes the requests on. So "
+                "attempts to log in are counted by account, but not by address. Pass client_address=, a function that "
+                "takes the environ and returns the address that your own proxy has seen (docs/throttling.md).",
+            )
+
+    def warn_of_client_list(self, address: object) -> None:
+        """Warn that the application's function gives all addresses that a request names as one."""
+        self.once(
+            "client list",
+            f"client_address= returned {str(address)[:100]!a}, which is a list. What is in front in it, visitors write "
+            "themselves, so only its last entry is taken for the client. Let the function return one address: the one "
+            "that your own proxy has seen (docs/throttling.md).",
+        )
 
     def warn_of_second(self, environ_key: str) -> None:
         """Warn that another site's session is under this key already."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from binascii import a2b_base64, b2a_base64
+from dataclasses import replace
 from typing import NamedTuple
 
 from .._seals import Keys, Sealer
@@ -169,6 +170,19 @@ class Tickets:
     def expire(self, environ: Environ) -> str:
         """The Set-Cookie line that removes the cookie. It repeats every attribute, else browsers keep the cookie."""
         return set_cookie(self._cookie, "", secure=self._is_secure(environ), max_age=0) + _LONG_AGO
+
+    def values_beside(self, environ: Environ, suffix: str) -> list[str]:
+        """The values of cookies that have the session cookie's name with this at the end. Few, whatever was sent."""
+        name = wire_name(self._beside(suffix), secure=self._is_secure(environ))
+        pairs = [pair.strip(" \t").partition("=") for pair in environ.get("HTTP_COOKIE", "").split(";") if name in pair]
+        return [value for candidate, _, value in pairs if candidate == name][:MAX_CANDIDATES]
+
+    def issue_beside(self, environ: Environ, suffix: str, value: str, max_age: int) -> str:
+        """The Set-Cookie line for such a cookie, with the attributes of the session's."""
+        return set_cookie(self._beside(suffix), value, secure=self._is_secure(environ), max_age=max_age)
+
+    def _beside(self, suffix: str) -> Cookie:
+        return replace(self._cookie, name=f"{self._cookie.name}_{suffix}")
 
     def expire_twins(self, environ: Environ) -> list[str]:
         """The Set-Cookie lines that remove cookies of the same name which browsers keep beside ours.

@@ -5,6 +5,7 @@ Nothing is read from the store before the application accesses the session.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -16,8 +17,9 @@ from . import lifetime
 from .changes import Changes
 from .envelope import Envelope, Stored
 from .header import UNCHANGED, HeaderChanges, Remember
-from .login import Login, may_join
-from .lookup import DETACHED, FOREIGN, NEW, UNLOADED, Site, Standing, fits, look_up, present
+from .login import Login, Renewal, may_join
+from .lookup import DETACHED, FOREIGN, NEW, STORED, UNLOADED, Site, Standing, fits, look_up, present
+from .place import Place, placed
 from .tickets import CookieValue, Ticket, token_hash
 from .values import Data
 
@@ -69,6 +71,12 @@ class Transaction:
     keep_alive: bool = True
     """Whether this request counts as the person's activity, unless it says otherwise itself (rule 14)."""
 
+    where: Callable[[], Place] | None = None
+    """Tells where the request comes from, if that is to be kept. Asked only if the session is written anyway."""
+
+    _place: Place | None = None
+    """What it told."""
+
     # The rest exists from the first access on. Requests that never access the session do not pay for it.
 
     keys: Keys
@@ -92,8 +100,11 @@ class Transaction:
     expires_cookie: bool
     """Whether the browser should forget its cookie, unless a ticket is issued after all."""
 
-    other_cookies: tuple[str, ...]
-    """Set-Cookie lines other than the session cookie's own."""
+    twin_cookies: tuple[str, ...]
+    """Set-Cookie lines that remove twins of the session's cookie."""
+
+    companions: dict[str, str]
+    """Set-Cookie lines for the cookies beside it, by what their names add to its name."""
 
     created_by: str = ""
     """The detail of the event that reports a new session."""
@@ -172,6 +183,19 @@ class Transaction:
         return self.stored.envelope.epoch + self.header.needs_token
 
     @property
+    def is_logged_in(self) -> bool:
+        """Whether somebody is logged in, or will be once this request is saved."""
+        is_stored = self.stored is not None and self.stored.envelope.authenticated_at is not None
+        return is_stored or self.header.login is not None
+
+    @property
+    def authenticated_at(self) -> int | None:
+        """When that was, or will be, proved last."""
+        if self.is_logged_in and self.header.is_proof:
+            return self.site.now()
+        return None if self.stored is None else self.stored.envelope.authenticated_at
+
+    @property
     def is_late_to_user(self) -> bool:
         """Whether the request is detached from a session in which somebody is logged in."""
         return self.standing is DETACHED and self.missed is not None and self.missed.envelope.username is not None
@@ -189,7 +213,8 @@ class Transaction:
         if not self.accessed:
             self.accessed, self.keys = True, self.site.keys
             self.stored = self.missed = self.ticket = self.issued = self._new_id = None
-            self.header, self.other_cookies, self.ended_because = UNCHANGED, (), None
+            self.header, self.twin_cookies, self.ended_because = UNCHANGED, (), None
+            self.companions = {}
             self.has_outage = self.expires_cookie = self.has_written = False
             self.is_confirmed = self.is_stale_ticket = self.drops_base = False
         if self.phase is not OPEN:
@@ -215,7 +240,7 @@ class Transaction:
         """Leave the browser with one cookie. Which of them is the good one only this server knows."""
         self.issued = ticket
         if not isinstance(self.request, CookieValue):
-            self.other_cookies = tuple(self.site.tickets.expire_twins(self.request))
+            self.twin_cookies = tuple(self.site.tickets.expire_twins(self.request))
 
     def begin(self, standing: Standing) -> None:
         """Continue with another standing, as if nothing had been read or done."""
@@ -260,7 +285,7 @@ class Transaction:
 
     def login(self, login: Login) -> None:
         """Log in at commit (rule 6). What an earlier user left behind is dropped."""
-        self._load_while_open("It is too late to log in")
+        self.load_while_open("It is too late to log in")
         if self.standing is FOREIGN:
             self.tell_discarded(("username",), "a login from another origin")
             return
@@ -270,8 +295,9 @@ class Transaction:
             self.changes.let_go_of_all()
         elif self._belongs_to_other(login):
             self.changes, self.drops_base = Changes(NO_DATA), True
+            self.header = self.header._replace(remember=None)
         self.joins = self.missed if self.missed is not None and self.may_join(login, self.missed) else None
-        self.header = self.header._replace(login=login)
+        self.header = self.header.logging_in(login)
 
     def may_join(self, login: Login, other: Stored) -> bool:
         """Whether the login of this request may join this session of another one (rule 6)."""
@@ -283,11 +309,21 @@ class Transaction:
             and other.record.owner in self.site.records.owners(self.keys, login.username, login.user_id)
         )
 
-    def renew_token(self) -> None:
+    def renew(self, renewal: Renewal) -> None:
         """Replace the token at commit. This does nothing if there is no record, and nobody logs in."""
-        self._load_while_open("It is too late to renew the session's token")
+        self.load_while_open("It is too late to renew the session's token")
+        if renewal.methods and not self.is_logged_in and self.standing in (NEW, STORED):
+            self.tell_discarded((), f"{renewal.what} noted no method, because nobody is logged in")
         if self.standing is not NEW or self.header.login is not None:
-            self.header, self.joins = self.header._replace(renews=True), None
+            self.header, self.joins = self.header._replace(renewal=renewal.beside(self.header.renewal)), None
+
+    def placed(self, envelope: Envelope) -> Envelope:
+        """The session as it is used from here. The same one if it was used from here last, or nobody is to know."""
+        if self.where is None:
+            return envelope
+        if self._place is None:
+            self._place = self.where()
+        return placed(envelope, self._place)
 
     def renew_csrf(self) -> None:
         """Replace the token for forms at commit. Starts the session."""
@@ -297,7 +333,7 @@ class Transaction:
 
     def remember(self, wish: Remember) -> None:
         """Keep the session, and the cookie, for longer than the browser is open; or no longer."""
-        self._load_while_open("It is too late to remember the session")
+        self.load_while_open("It is too late to remember the session")
         stored = self.stored if wish.seconds is None and self.header.login is None else None
         if stored and lifetime.is_over_unless_remembered(stored.envelope, self.site.limits, self.site.now()):
             self.end("remember(None) after the session's lifetime")
@@ -306,7 +342,7 @@ class Transaction:
 
     def end(self, detail: str = "") -> None:
         """End the session now, and begin a new, empty one that is stored only if it is written to."""
-        self._load_while_open("It is too late to end the session in this response")
+        self.load_while_open("It is too late to end the session in this response")
         if self.standing is FOREIGN:
             self.tell_discarded((), "a request from another origin to end the session")
             return
@@ -317,7 +353,7 @@ class Transaction:
             raise
         self.forget()
 
-    def _load_while_open(self, refusal: str) -> None:
+    def load_while_open(self, refusal: str) -> None:
         """Load the session, but refuse what would need a cookie in headers that are already out (rule 10)."""
         if self.phase is not OPEN:
             raise _too_late(refusal)
@@ -356,6 +392,13 @@ class Transaction:
         """The request is over: allow no more changes."""
         # The environ holds the session, which holds this. Break the cycle, so that no garbage collection has to.
         self.phase, self.request = CLOSED, _OVER
+        if self.where is not None:
+            self.where = None
+
+    @property
+    def other_cookies(self) -> tuple[str, ...]:
+        """Set-Cookie lines other than the session cookie's own."""
+        return (*self.twin_cookies, *self.companions.values())
 
     def cookie(self) -> SetCookie | ExpireCookie | None:
         """What the response must tell the browser about the session's cookie, as things are now."""

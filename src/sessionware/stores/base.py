@@ -14,6 +14,9 @@ Every failure of the medium is `StoreUnavailable`, with its cause chained. "Not 
 A store whose medium can be put in the place of another while it is used, as a file can, may have one method more:
 `when_replaced(tell)`. The manager calls it once, with a function. The store calls that function with a sentence about
 what it found, each time that it goes on with another medium than before, and the event `store.replaced` is the result.
+
+A store whose `namespace` makes a table or a directory may have `has_namespace(name)`, so that it can be asked first by
+those who only want to see what is there.
 """
 
 from __future__ import annotations
@@ -64,7 +67,10 @@ class Store(Protocol):
 
     @abstractmethod
     def load(self, id: bytes, now: int) -> Record | None:
-        """The record, or None if it is not there or `expires_at <= now`. Changes nothing."""
+        """The record, or None if it is not there or `expires_at <= now`. Changes nothing.
+
+        With 0 for `now` it is the record, expired or not. What has expired can be replaced like any other.
+        """
 
     @abstractmethod
     def replace(self, record: Record) -> bool:
@@ -119,6 +125,12 @@ def listen(store: Store, tell: Callable[[str], None]) -> None:
     when_replaced = getattr(store, "when_replaced", None)
     if callable(when_replaced):
         when_replaced(tell)
+
+
+def existing_namespace(store: Store, name: str) -> Store | None:
+    """The namespace; None if the store can tell that it has never been used."""
+    has_namespace = getattr(store, "has_namespace", None)
+    return store.namespace(name) if not callable(has_namespace) or has_namespace(name) else None
 
 
 def inside(store: Store, names: Iterable[str]) -> Store:

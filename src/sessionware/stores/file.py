@@ -223,6 +223,10 @@ class FileStore(Store):
         sibling._tell = self._tell
         return sibling
 
+    def has_namespace(self, name: str) -> bool:
+        """Whether this namespace has a directory, which `namespace` would make."""
+        return (self._path / _folder_of(name)).exists()
+
     # The directory
 
     def _look(self) -> None:

@@ -122,6 +122,10 @@ class SQLiteStore(Store):
         sibling._names = (*self._names, name)
         return sibling
 
+    def has_namespace(self, name: str) -> bool:
+        """Whether the file has this namespace's table, which `namespace` would make."""
+        return has_schema(self._database.path, f"{self._table}${checked_name(name)}")
+
 
 class _Statements:
     """The statements for one table, built once, because sqlite3 recognises a prepared statement by its text.
