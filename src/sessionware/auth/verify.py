@@ -10,14 +10,17 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from traceback import extract_tb
 from typing import NamedTuple
 
-from .._hidden import Hidden, HiddenText
-from ..errors import Busy, LoginFailed, PasswordRejected, StoreError
+from .._checks import shown, takes
+from .._hidden import Hidden, HiddenText, raised_where
+from ..errors import Busy, ConfigError, LoginFailed, PasswordRejected, StoreError
+from ..events import EventName
 from ..usernames import MAX_CHARACTERS, username_key
 from ._hashing_threads import compute
 from .passwords import Hasher, Verified, hashable
+from .throttling.known_devices import KnownDevices
+from .throttling.lanes import Attempt, Lanes
 from .users.base import User, Users
 from .where import Where
 
@@ -28,32 +31,86 @@ VerifyLegacy = Callable[[str, str], "bool | None"]
 _REMEMBERED = 1000
 
 
+class FailureEvent(NamedTuple):
+    """The event that reports a refusal."""
+
+    name: EventName
+    session_id: str | None = None
+    advice: str = ""
+    """What an operator can make of it, after the reason."""
+
+
+LOGIN_FAILED = FailureEvent("login.failed")
+
+
+def confirm_failed(session_id: str | None) -> FailureEvent:
+    """Of a password that was asked for once more, in the session with this handle."""
+    advice = "; if there are several in this session, end it: somebody else is at its browser, or has its cookie"
+    return FailureEvent("login.confirm_failed", session_id, advice)
+
+
 class Verifier:
     """Checks who somebody is against one table of accounts."""
 
-    def __init__(self, users: Users, hasher: Hasher, verify_legacy: VerifyLegacy | None) -> None:
+    def __init__(
+        self,
+        users: Users,
+        hasher: Hasher,
+        verify_legacy: VerifyLegacy | None,
+        lanes: Lanes,
+        known_devices: KnownDevices,
+    ) -> None:
+        if verify_legacy is not None and not (callable(verify_legacy) and takes(verify_legacy, 2)):
+            raise ConfigError(
+                f"verify_legacy={shown(verify_legacy)}: pass a function that takes a stored hash and a password, and "
+                "returns True, False, or None for a hash that it does not know."
+            )
         self._users = users
         self._hasher = hasher
         self._verify_legacy = verify_legacy
+        self._lanes = lanes
+        self._known_devices = known_devices
         self._told_unusable: deque[str] = deque(maxlen=_REMEMBERED)
 
-    def authenticate(self, where: Where, username: str, typed: Hidden[str]) -> User:
-        """The account that name and password belong to. Raises `LoginFailed`, whatever is wrong, and `Busy`."""
+    def authenticate(
+        self, where: Where, username: str, typed: Hidden[str], *, told_as: FailureEvent = LOGIN_FAILED
+    ) -> User:
+        """The account that name and password belong to.
+
+        Raises `LoginFailed`, whatever is wrong, `Throttled` before anything is looked at, and `Busy`.
+        """
         _check_text(type(username), type(typed.value))
         key = username_key(username)
-        user = self._users.find_by_key(key) if key is not None else None
-        verified = self._checked(user, typed, where)
+        name = name_tried(username, key)
+        attempt, user = self._looked_up(where, name, key)
+        with attempt.given_back_if_it_fails():
+            verified = self._checked(user, typed, where)
         if user is None or not verified or not user.is_active:
             if user is not None and verified.reason == "bad_hash":
                 self._tell_unusable(user, where)
             where.emit(
-                "login.failed",
+                told_as.name,
+                session_id=told_as.session_id,
                 user_id=user.id if user is not None else None,
                 account=_account(where, username, key, user),
-                detail=_reason(key, user, verified),
+                detail=f"{_reason(key, user, verified)}{told_as.advice}",
             )
             raise LoginFailed
+        attempt.succeeded()
         return self._rehashed(user, verified, where)
+
+    def _looked_up(self, where: Where, name: str, key: str | None) -> tuple[Attempt, User | None]:
+        """The attempt, once it has passed its lanes, and the account."""
+        known = self._known_devices.find(where, name)
+        attempt = self._lanes.enter(where, name, None if known is None else known.device)
+        with attempt.given_back_if_it_fails():
+            user = self._users.find_by_key(key) if key is not None else None
+        if known is not None and not known.is_of(user):
+            # It knew another account of this name, or this one when it had another password. Whoever knew that one
+            # may have made himself known as often as he liked, and has no lanes of his own any more.
+            attempt.give_back()
+            attempt = self._lanes.enter(where, name, None)
+        return attempt, user
 
     def _checked(self, user: User | None, typed: Hidden[str], where: Where) -> Verified:
         stored = Hidden(user.password_hash if user is not None else None)
@@ -111,7 +168,9 @@ class Verifier:
             where.emit("store.unavailable", user_id=user.id, detail=f"rehash: {error}")
             return user
         where.emit("account.rehashed", user)
-        return replace(user, password_hash=verified.rehash)
+        rehashed = replace(user, password_hash=fresh)
+        self._known_devices.follow(where, user, rehashed)
+        return rehashed
 
 
 class _Failed(NamedTuple):
@@ -124,9 +183,7 @@ def _ask(verify_legacy: VerifyLegacy, stored: Hidden[str], typed: Hidden[str]) -
     try:
         answer: object = verify_legacy(stored.value, typed.value)
     except Exception as error:
-        # Not its message, which may quote what it was given.
-        place = extract_tb(error.__traceback__)[-1]
-        return _Failed(f"verify_legacy raised {type(error).__name__} in {place.name}, line {place.lineno}")
+        return _Failed(f"verify_legacy raised {raised_where(error)}")
     if answer is True or answer is False or answer is None:
         return answer
     # Nothing else lets anybody in: a coroutine, or a tuple of False and a reason, is true as well.
@@ -154,11 +211,16 @@ def _check_text(*types: type) -> None:
             raise TypeError(f"username and password must be text, not {kind.__name__}")
 
 
+def name_tried(username: str, key: str | None) -> str:
+    """What attempts at a name are counted under: the same for all spellings, and for what cannot be a name as well."""
+    return key if key is not None else username[:MAX_CHARACTERS]
+
+
 def _account(where: Where, username: str, key: str | None, user: User | None) -> str:
     """What events call an account. People type passwords into the name field, so only a name that exists is shown."""
     if user is not None:
         return user.key
-    return where.manager._account_digest(key if key is not None else username[:MAX_CHARACTERS])
+    return where.manager._account_digest(name_tried(username, key))
 
 
 def _reason(key: str | None, user: User | None, verified: Verified) -> str:

@@ -7,12 +7,27 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from .._request import environ_and_session
-from .._types import Request
+from .._types import Environ, Request
 from ..errors import StoreUnavailable
 from ..events import EventName
 from ..manager import SessionManager
 from ..session import Session
 from .users.base import User
+
+#: Seconds by which the clocks of a site's servers may differ. What is further ahead than that was noted before a clock
+#: was set back, and would stay ahead for as long as that clock was wrong.
+CLOCK_SKEW = 60
+
+
+class Actor(NamedTuple):
+    """Who does something to an account, which may be another one (ASVS 5.0 16.2.1)."""
+
+    session_id: str | None
+    shown: str
+
+    def told(self, detail: str = "") -> dict[str, str | None]:
+        """The fields of an event that say so."""
+        return {"session_id": self.session_id, "detail": f"{detail}, {self.shown}" if detail else self.shown}
 
 
 class Where(NamedTuple):
@@ -20,6 +35,18 @@ class Where(NamedTuple):
 
     manager: SessionManager
     client_address: str | None = None
+    session: Session | None = None
+    """The request's, if there is a request."""
+
+    @property
+    def on_entry(self) -> Environ | None:
+        """The request's environ as it came, if it is known. An adapter may have had the cookie's value alone."""
+        request = None if self.session is None else self.session._transaction.request
+        return request if isinstance(request, dict) else None
+
+    def now(self) -> int:
+        """Whole seconds since the epoch, by the site's clock."""
+        return self.manager._site.now()
 
     def emit(self, name: EventName, user: User | None = None, **fields: Any) -> None:
         """Report what happened here, and to which account."""
@@ -27,15 +54,41 @@ class Where(NamedTuple):
             fields = {"user_id": user.id, "account": user.key, **fields}
         self.manager._emit(name, client_address=self.client_address, **fields)
 
+    def afterwards(self) -> Where:
+        """The same without the request's session, for what is done later: it may be large, and many jobs may wait."""
+        return self._replace(session=None)
+
+    def actor(self) -> Actor:
+        """Who acts here. Ask before something is done, since that may end the session."""
+        session = self.session
+        if session is None:
+            return Actor(None, "by a job")
+        who = session.user_id or session.username
+        return Actor(session.id, "by nobody who is logged in" if who is None else f"by {who}")
+
+    def warn_of_client_list(self) -> None:
+        """Warn, once, that the application says several addresses where it should say one."""
+        self.manager._site.warnings.warn_of_client_list(self.client_address)
+
+    def warn_of_hidden_clients(self) -> None:
+        """Warn, once, if the request came through a proxy and yet seems to come from this machine."""
+        request = self.on_entry
+        if request is not None:
+            self.manager._site.warnings.check_client(request, self.client_address)
+
 
 def where_of(request: Request | SessionManager, environ_key: str) -> Where:
     """The site, and the request's address. Raises `ConfigError` for a request without a session."""
     if isinstance(request, SessionManager):
         return Where(request)
     environ, session = environ_and_session(request, environ_key)
-    transaction = session._transaction
-    on_entry = transaction.request if isinstance(transaction.request, dict) else environ
-    return Where(session.manager, transaction.site.client_address(on_entry))
+    return Where(session.manager, session._transaction.site.client_address(on_entry(session, environ)), session)
+
+
+def on_entry(session: Session, environ: Environ) -> Environ:
+    """The environ as the request came in, whatever the application made of it."""
+    request = session._transaction.request
+    return request if isinstance(request, dict) else environ
 
 
 def why_foreign(session: Session) -> str:
