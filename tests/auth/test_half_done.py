@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sessionware import MemoryStore, NotLoggedIn, Session, Store, StoreUnavailable, get_session
+from sessionware import LoginFailed, MemoryStore, NotLoggedIn, Session, Store, StoreUnavailable, get_session
 from sessionware._types import Environ
 from sessionware.auth import MemoryUsers, Users
 from sessionware.stores.base import Record
@@ -55,7 +55,8 @@ class FaultyStoreOfAll(Faulty, Store):
 
     @property
     def path(self) -> tuple[str, ...]:
-        return ()
+        names: tuple[str, ...] = self._behind.path
+        return names
 
     def create(self, record: Record) -> bool:
         return bool(self.__getattr__("create")(record))
@@ -83,7 +84,7 @@ class FaultyStoreOfAll(Faulty, Store):
         return list(self.__getattr__("scan")(after, limit))
 
     def namespace(self, name: str) -> Store:
-        raise NotImplementedError
+        return FaultyStoreOfAll(self._behind.namespace(name), self._fault)
 
 
 class FaultySite(AuthSite):
@@ -93,7 +94,7 @@ class FaultySite(AuthSite):
         self.fault = Fault()
         users: Users = MemoryUsers()
         super().__init__(store=FaultyStoreOfAll(MemoryStore(), self.fault), users=Faulty(users, self.fault))
-        self.register("Ada")
+        self.ada = self.register("Ada")
         self.register("Eve")
         self.mine = self.logged_in("Ada")
         self.others = [self.logged_in("Ada") for _ in range(3)]
@@ -124,18 +125,44 @@ def outcome(act: Act, browser: AuthBrowser) -> str:
     return str(result) if response.status_code == 200 else str(response.status_code)
 
 
-ACTS: dict[str, Callable[[AuthSite], Act]] = {
+ACTS: dict[str, Callable[[FaultySite], Act]] = {
     "logout": lambda site: lambda environ: site.auth.logout(environ, everywhere=True),
     "end others": lambda site: lambda environ: site.auth.end_other_sessions(environ),
     "delete": lambda site: lambda environ: site.auth.delete_account(environ, PASSWORD),
 }
+
+NEW = "wrong mule charger paperclip"
+
+#: What is done to an account, and what it is called by. A second try is the same call, but for a reset's new token.
+CHANGES: dict[str, Callable[[FaultySite], Act]] = {
+    "change_password": lambda site: lambda environ: site.auth.change_password(environ, PASSWORD, NEW),
+    "reset_password": lambda site: lambda environ: site.auth.reset_password(environ, new_token(site), NEW),
+    "own name": lambda site: lambda environ: site.auth.rename(environ, site.ada.id, "Lovelace"),
+    "rename": lambda site: lambda environ: site.auth.rename(site.manager, site.ada.id, "Lovelace"),
+    "disable": lambda site: lambda environ: site.auth.set_active(site.manager, site.ada.id, False),
+    "end_all": lambda site: lambda environ: site.auth.end_all(site.manager, site.ada.id),
+    "erase": lambda site: lambda environ: site.auth.erase(site.manager, site.ada.id),
+}
+
+#: Those after which the session that asked for it goes on.
+GOES_ON = {"change_password", "own name"}
+
+
+#: What the second call says of some if the first one has done its work but for the end of the sessions.
+REFUSED_AGAIN = {"change_password": ("LoginFailed",)}
+
+
+def new_token(site: FaultySite) -> str:
+    token = site.auth.reset_token(site.manager, "Ada")
+    assert token is not None
+    return token
 
 
 def calls_of(name: str) -> int:
     """How many calls to the store and the accounts it takes."""
     site = FaultySite()
     site.fault.countdown = 10_000
-    assert outcome(ACTS[name](site), site.mine) == "done"
+    assert outcome({**ACTS, **CHANGES}[name](site), site.mine) == "done"
     assert site.fault.countdown is not None
     return 10_000 - site.fault.countdown
 
@@ -158,6 +185,37 @@ def test_second_try_finishes_what_a_first_one_began(name: str, is_deaf: bool) ->
         assert site.still_in(site.mine) == (["Ada"] if name == "end others" else []), (number, second)
         assert site.still_in(site.eve) == ["Eve"], number
         assert (site.users.find_by_key("ada") is None) == (name == "delete"), number
+
+
+@pytest.mark.parametrize("is_deaf", [False, True], ids=["nothing done", "done, but not told"])
+@pytest.mark.parametrize("name", CHANGES)
+def test_outage_in_the_midst_of_a_change_leaves_no_way_in(name: str, is_deaf: bool) -> None:
+    """Wherever it fails: either nothing has changed, or nobody is let in who should not be. A second call finishes."""
+    for number in range(calls_of(name)):
+        site = FaultySite()
+        act = CHANGES[name](site)
+        site.fault.arm(number, is_deaf=is_deaf)
+        first = outcome(act, site.mine)
+        site.fault.countdown = None
+        has_changed = site.users.behind._behind.get(site.ada.id) != site.ada
+        let_in = [browser for browser in (site.mine, *site.others) if browser.copied().who() is not None]
+
+        assert site.fault.has_failed, number
+        assert first in ("StoreUnavailable", "503", "done"), (number, first)  # "done": pruning failed, and no more
+        if has_changed:
+            assert set(let_in) <= ({site.mine} if name in GOES_ON else set()), (number, first)
+            assert lets_in(site, "Ada", PASSWORD) == (name == "end_all"), (number, first)
+        assert outcome(act, site.mine) in ("done", "NotLoggedIn", *REFUSED_AGAIN.get(name, ())), number
+        assert site.still_in(*site.others) == [], (number, first)
+        assert site.still_in(site.eve) == ["Eve"], number
+
+
+def lets_in(site: FaultySite, name: str, password: str) -> bool:
+    try:
+        site.auth.authenticate(site.manager, name, password)
+    except LoginFailed:
+        return False
+    return True
 
 
 def test_second_try_ends_no_later_login() -> None:
