@@ -10,11 +10,14 @@ from ._core.census import count_all
 from ._core.envelope import FORMAT_BYTE, Stored
 from ._core.lifetime import GRACE, end_of, limits_of, system_clock
 from ._core.lookup import Site
+from ._core.one_time import OneTimeTokens
 from ._core.origins import Origins
-from ._core.records import CHANCE, MAX_BYTES, Chance, Records, prune_all
+from ._core.records import CHANCE, MAX_BYTES, NOTHING, Chance, Records
 from ._core.setup_warnings import SetupWarnings
+from ._core.shelf import with_library_namespaces
 from ._core.tickets import CookieValue, Tickets, names_of, wire_name
 from ._core.transaction import Transaction
+from ._core.upkeep import prune_all
 from ._deploy import arguments_from_settings
 from ._hidden import Hidden
 from ._request import ENVIRON_KEY, is_under_way
@@ -73,8 +76,8 @@ class SessionManager:
         passive: Says whether a request, by its environ, was sent by a script and not by a person, so that it does not
             keep anybody logged in. Requests can say so themselves by the header `X-Session-Passive: 1`.
         on_event: Called with each `Event`.
-        client_address: Returns the client's address for an environ, for events. Behind a proxy, `REMOTE_ADDR` is the
-            proxy's, so pass a function that knows your proxy.
+        client_address: Returns the client's address for an environ, for events and for `Throttle`. Behind a proxy,
+            `REMOTE_ADDR` is the proxy's, so pass a function that knows your proxy.
         clock: Returns seconds since the epoch, as `time.time` does.
 
     Raises:
@@ -117,11 +120,7 @@ class SessionManager:
             origins=Origins(trusted_origins, allow_all=cross_origin == "allow"),
             limits=limits_of(timeouts),
             events=events,
-            warnings=SetupWarnings(
-                is_per_process=isinstance(store, MemoryStore),
-                is_always_secure=cookie.secure is True,
-                cookie_names=names_of(cookie),
-            ),
+            warnings=_setup_warnings(store, cookie, client_address),
             clock=clock,
             client_address=client_address,
             passive=passive,
@@ -171,7 +170,7 @@ class SessionManager:
 
         The `reason` is what `session.ended_because` tells its browser.
         """
-        _check_reason(reason)
+        check_reason(reason)
         return self._end(_record_id(id), reason)
 
     def end_all(
@@ -201,11 +200,10 @@ class SessionManager:
             StoreUnavailable: The store failed; some of the sessions may have ended.
             TypeError: Not exactly one of the first three was given.
         """
-        _check_reason(reason)
+        check_reason(reason)
         kept = None if keep is None else _record_id(keep)
         found = self._owned_by(user, user_id, username, every_version=True)
         owner_id = user_id if user is None else user.id
-        now, limits = self._site.now(), self._site.limits
         ended = [
             stored
             for stored in found
@@ -214,6 +212,7 @@ class SessionManager:
             and self._end(stored.record.id, reason, username, owner_id)
         ]
         # One that is over by a limit that was shortened is ended too, but nobody was logged in there.
+        now, limits = self._site.now(), self._site.limits
         return sum(end_of(stored.record.expires_at, stored.envelope, limits) > now for stored in ended)
 
     def export(
@@ -239,8 +238,9 @@ class SessionManager:
 
         The counts are `live` sessions, how many of those are `logged_in`, `expired` ones not pruned yet, `tombstones`
         of sessions that ended a short time ago, how many of the live ones have an `unknown_key`, because another secret
-        sealed them, and the `bytes` of all their payloads. Damaged records are left out, and left alone. `progress` is
-        called with the number of records read so far. Raises `StoreUnavailable`.
+        sealed them, records in the library's namespaces `throttle` and `tokens`, and the `bytes` of all payloads.
+        Damaged records are left out, and left alone. `progress` is called with the number of records read so far.
+        Raises `StoreUnavailable`.
         """
         site = self._site
         return count_all(site.records, site.keys, site.limits, site.now(), progress)
@@ -248,9 +248,10 @@ class SessionManager:
     def prune(self) -> int:
         """Remove all expired sessions, in batches, and return how many. Raises `StoreUnavailable`.
 
-        You don't have to: about every hundredth new session removes up to two hundred expired ones.
+        What the library keeps beside them, such as the counts of `Throttle`, is removed and counted too. You don't have
+        to: about every hundredth new record removes up to two hundred expired ones.
         """
-        return prune_all(self._site.records.store, self._site.now())
+        return sum(prune_all(store, self._site.now()) for store in with_library_namespaces(self._site.records.store))
 
     def ping(self) -> None:
         """Ask the store for a record that it does not have. Raises `StoreUnavailable` if it does not answer."""
@@ -298,13 +299,19 @@ class SessionManager:
         return Opened(session, request, is_under_way=False)
 
     def login_cookie(
-        self, user: Account | str, *, https: bool = False, data: Mapping[str, Any] | None = None
+        self,
+        user: Account | str,
+        *,
+        https: bool = False,
+        methods: Sequence[str] = ("password",),
+        data: Mapping[str, Any] | None = None,
     ) -> tuple[str, str]:
         """Log somebody in to a new session, and return its cookie's name and value, for tests of your pages.
 
         Args:
             user: An account, or a name.
             https: Whether the cookie is for pages served over https.
+            methods: How the user proved who it is, for pages that ask for that.
             data: What the session should hold.
 
         Raises:
@@ -315,9 +322,10 @@ class SessionManager:
         environ: Environ = {"wsgi.url_scheme": "https" if https else "http"}
         session = self._begin(CookieValue(None))  # there is no request that anybody could have sent
         if isinstance(user, str):
-            session.login(user)
+            session.login(user, methods=methods)
         else:
-            session.login(user.username, user_id=user.id, session_version=user.session_version)
+            version = user.session_version
+            session.login(user.username, user_id=user.id, session_version=version, methods=methods)
         session.update({} if data is None else data)
         session._transaction.created_by = "login_cookie"
         session.commit()
@@ -325,9 +333,21 @@ class SessionManager:
 
     # What `Auth` needs
 
-    def _end_own(self, id: str, user_id: str, reason: EndReason = "elsewhere") -> bool:
-        """End one of somebody's sessions, unless it has become another user's meanwhile."""
-        return self._end(_record_id(id), reason, user_id=user_id)
+    def _now(self) -> int:
+        """Whole seconds since the epoch, by the site's clock."""
+        return self._site.now()
+
+    def _end_own(self, id: str, user_id: str, reason: EndReason = "elsewhere", **expected: object) -> bool:
+        """End one of somebody's sessions, unless it has become another user's meanwhile.
+
+        Also unless its header has other values than these: then somebody has logged in to it, or renewed it.
+        """
+        return self._end(_record_id(id), reason, user_id=user_id, expected=expected)
+
+    def _versions_of(self, user_id: str) -> dict[str, int | None]:
+        """The session versions of somebody's sessions, by their handles."""
+        found = self._owned_by(None, user_id, None, every_version=True)
+        return {stored.record.id.hex(): stored.envelope.session_version for stored in found}
 
     def _emit(self, name: EventName, **fields: Any) -> None:
         """Report what happened to an account."""
@@ -337,14 +357,26 @@ class SessionManager:
         """A pseudonym for a name that belongs to no account."""
         return digests(self._site.keys.account, name.encode("utf-8", "surrogatepass"))[0].hex()[:32]
 
+    @property
+    def _one_time(self) -> OneTimeTokens:
+        """The tokens that are good for one use."""
+        return OneTimeTokens(self._site)
+
     # Small steps
 
-    def _end(self, id: bytes, reason: EndReason, username: str | None = None, user_id: str | None = None) -> bool:
-        """End a session. If it has to be somebody's, this is asked again at the moment when it is ended."""
+    def _end(
+        self,
+        id: bytes,
+        reason: EndReason,
+        username: str | None = None,
+        user_id: str | None = None,
+        expected: Mapping[str, object] = NOTHING,
+    ) -> bool:
+        """End a session. Whose it has to be, and what else, is asked again at the moment when it is ended."""
         records, keys = self._site.records, self._site.keys
         owners = None if username is None and user_id is None else records.owners(keys, username, user_id)
         keep = max(self._site.limits.explain, GRACE)
-        return records.end(keys, id, owners=owners, reason=reason, keep=keep)
+        return records.end(keys, id, owners=owners, expected=expected, reason=reason, keep=keep)
 
     def _begin(self, request: Environ | CookieValue) -> Session:
         return Session(Transaction(self._site, request))
@@ -371,7 +403,8 @@ class SessionManager:
         return [stored for stored in found if stored.envelope.session_version == user.session_version]
 
 
-def _check_reason(reason: object) -> None:
+def check_reason(reason: object) -> None:
+    """Raise `ValueError` unless this is an `EndReason`."""
     if reason not in get_args(EndReason):
         raise ValueError(f"reason={reason!r}: there are {', '.join(get_args(EndReason))}.")
 
@@ -384,3 +417,12 @@ def _record_id(handle: str) -> bytes:
     if len(id) != 16:
         raise ValueError(f"a session's id must be 32 hexadecimal digits, not {handle!r}")
     return id
+
+
+def _setup_warnings(store: Store, cookie: Cookie, client_address: Callable[[Environ], str]) -> SetupWarnings:
+    return SetupWarnings(
+        is_per_process=isinstance(store, MemoryStore),
+        is_always_secure=cookie.secure is True,
+        cookie_names=names_of(cookie),
+        knows_clients=client_address is not remote_address,
+    )

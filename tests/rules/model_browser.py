@@ -495,9 +495,13 @@ def remembered(line: Line, staying: Staying, limits: Limits, now: int, *, is_new
 
 
 def rule_01_is_worth_a_touch(line: Line, limits: Limits, now: int) -> bool:
-    """Rule 1: a session that is only read is touched once per twentieth of its idle limit, an hour at most."""
+    """Rule 1: a session that is only read is touched once per twentieth of its idle limit, an hour at most.
+
+    That much has passed since the last use that is stored. Near the deadline, less than that may be gained.
+    """
     gained, rest = over_if_used(line, limits, now) - line.over_at, as_set_now(line, limits).rest
-    return gained >= max(1, 0 if rest is None else min(rest // 20, HOUR))
+    passed = gained if rest is None else now + rest - line.over_at
+    return gained >= 1 and passed >= (0 if rest is None else min(rest // 20, HOUR))
 
 
 def is_to_be_shortened(line: Line, limits: Limits, now: int) -> bool:

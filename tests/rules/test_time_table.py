@@ -714,6 +714,19 @@ def test_reading_does_not_touch_more_often_than_the_shortened_limit_asks() -> No
     assert len(writes) == 4  # after 0, 3, 6 and 9 minutes
 
 
+def test_somebody_who_comes_back_near_the_deadline_has_all_the_time_until_then() -> None:
+    """Little is gained there, but without a touch the idle limit would end the session of somebody who is at work."""
+    lived = Lived([(0, log_in), (11 * HOUR, look)], lifetime=23 * HOUR + 600, idle=12 * HOUR)
+
+    lived.visit(23 * HOUR - 60, look)
+    calls = lived.site.store.taken()
+    lived.visit(23 * HOUR - 30, look)
+
+    assert lived.stored_end == 23 * HOUR + 600
+    assert calls.count("touch") + calls.count("replace") >= 1
+    assert lived.site.store.taken() == ["load"]
+
+
 def test_session_that_is_over_by_what_is_set_now_is_not_gone_on_with() -> None:
     """Its record may be there still, but whoever writes begins a session of his own (rule 8)."""
     lived = Lived([(0, log_in)])

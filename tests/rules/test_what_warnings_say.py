@@ -22,6 +22,7 @@ from sessionware import (
     SessionManager,
     SQLiteStore,
     StoreUnavailable,
+    Throttled,
     get_session,
 )
 from sessionware._core.records import Chance
@@ -183,6 +184,12 @@ def login_busy(visited: Visited) -> None:
         visited.site.browser().do(lambda environ: visited.site.auth.login(environ, "Ada", PASSWORD))
 
 
+def login_throttled(visited: Visited) -> None:
+    for _ in range(9):
+        with suppress(LoginFailed, Throttled):
+            visited.site.browser().do(lambda environ: visited.site.auth.login(environ, "Ada", VALUE))
+
+
 def login_of_an_old_account(visited: Visited, verify_legacy: Callable[[str, str], bool] | None) -> None:
     site = visited.site
     site.users.add("eve", "Eve", "pbkdf2_sha256$1$salt$" + VALUE, {})
@@ -220,6 +227,7 @@ SITUATIONS: list[tuple[EventName, Callable[[Visited], object]]] = [
     ("store.unavailable", touch_unavailable),
     ("store.conflict", store_conflict),
     ("store.replaced", store_replaced),
+    ("login.throttled", login_throttled),
     ("login.busy", login_busy),
     ("login.unusable_hash", login_unusable_hash),
     ("login.legacy_failed", login_legacy_failed),
@@ -239,8 +247,13 @@ def told_by(name: EventName, act: Callable[[Visited], object]) -> tuple[Visited,
 
 
 def test_every_warning_has_a_situation() -> None:
-    """So that none is left out below."""
-    assert {name for name, _ in SITUATIONS} == WARNINGS
+    """So that none is left out below. Those that are not here are in the tests of the events of accounts."""
+    assert WARNINGS - {name for name, _ in SITUATIONS} == {
+        "login.confirm_failed",
+        "policy.unavailable",
+        "send.dropped",
+        "send.failed",
+    }
 
 
 @pytest.mark.parametrize(("name", "act"), SITUATIONS)

@@ -6,15 +6,23 @@ Each is a context in which the interleaving checker can run (`sessionware.testin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import replace
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from sessionware import NotLoggedIn, StoreUnavailable
+from sessionware import (
+    NotLoggedIn,
+    Session,
+    SessionInfo,
+    SessionManager,
+    StoreUnavailable,
+    get_session,
+)
 from sessionware._core import commit, csrf, lookup, response, transaction
 from sessionware._core.envelope import Envelope, Stored
 from sessionware._core.header import UNCHANGED, HeaderChanges
-from sessionware._core.login import Login
+from sessionware._core.login import NO_TOKEN, Login
 from sessionware._core.lookup import Found, Site, Standing
 from sessionware._core.origins import Origins
 from sessionware._core.records import Lost, Records
@@ -22,8 +30,10 @@ from sessionware._core.response import Response
 from sessionware._core.transaction import HEADERS_SENT, Transaction
 from sessionware._core.values import Data
 from sessionware._seals import Keys
-from sessionware.auth import Auth
+from sessionware.auth import Auth, User
 from sessionware.auth.endings import AccountSessions
+from sessionware.auth.session_limit import SessionLimit
+from sessionware.errors import TooManySessions
 from sessionware.stores.base import Record
 from sessionware.testing.interleaving.world import Tables
 
@@ -170,8 +180,27 @@ def nothing_is_inherited_from_visitors() -> Iterator[None]:
 
 
 @contextmanager
+def version_stays() -> Iterator[None]:
+    """Nothing that changes an account makes it refuse the sessions from before."""
+
+    def keeps(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Tables, id: str, *arguments: Any) -> Any:
+            before, answer = self.users.get(id), method(self, id, *arguments)
+            if before is not None and id in self.users:
+                self.users[id] = replace(self.users[id], session_version=before.session_version)
+            return answer
+
+        return call
+
+    with ExitStack() as stack:
+        for name in ("set_password", "set_active", "rename"):
+            stack.enter_context(patch.object(Tables, name, keeps(getattr(Tables, name))))
+        yield
+
+
+@contextmanager
 def unchecked_login_is_ended() -> Iterator[None]:
-    def end(transaction: Transaction, stored: Stored, *, is_joined: bool) -> None:
+    def end(transaction: Transaction, stored: Stored, why: str, *, is_joined: bool) -> None:
         transaction.forget()
         commit._end(transaction, stored.record.id)
 
@@ -308,8 +337,18 @@ def late_everywhere_is_here() -> Iterator[None]:
         yield
 
 
-def repeated_end_ends_nothing() -> AbstractContextManager[object]:
-    return patch.object(AccountSessions, "_end_refused", lambda self, session, user_id: True)
+@contextmanager
+def repeated_end_ends_nothing() -> Iterator[None]:
+    """A session that its account refuses takes that as the end of all others."""
+    end_others = AccountSessions.end_others
+
+    def unless_refused(self: AccountSessions, session: Session) -> bool:
+        user = self._account(session.user_id or "")
+        is_refused = user is None or user.session_version != session.session_version
+        return is_refused or end_others(self, session)
+
+    with patch.object(AccountSessions, "end_others", unless_refused):
+        yield
 
 
 def lost_remember_is_not_told() -> AbstractContextManager[object]:
@@ -345,6 +384,95 @@ def everybody_is_at_home() -> AbstractContextManager[object]:
     return patch.object(Origins, "is_foreign", lambda self, environ: False)
 
 
+@contextmanager
+def looks_before_it_stores() -> Iterator[None]:
+    """Makes room before the login, as other libraries do."""
+    log_in = Auth._login_user
+
+    def makes_room(self: Auth, request: Any, where: Any, user: User, *terms: Any, **options: Any) -> None:
+        limit, manager = self._limit, get_session(request).manager
+        most, mine = limit.most_for(user), get_session(request).id
+        others = [info for info in reversed(manager.of(user)) if info.id != mine]
+        if most is not None and len(others) >= most:
+            if limit.refuses:
+                raise TooManySessions
+            for info in others[: len(others) - most + 1]:
+                manager._end_own(info.id, user.id, "limit")
+        log_in(self, request, where, user, *terms, **options)
+
+    with patch.object(Auth, "_login_user", makes_room), no_limit():
+        yield
+
+
+def no_limit() -> AbstractContextManager[object]:
+    return patch.object(SessionLimit, "keep", lambda self, session, user, most: None)
+
+
+def renewed_sessions_do_not_count() -> AbstractContextManager[object]:
+    return patch.object(SessionLimit, "keep_renewed", lambda self, session, user: None)
+
+
+@contextmanager
+def ranks_by_who_looks() -> Iterator[None]:
+    """Each login takes itself for the newest."""
+    keep, beyond = SessionLimit.keep, SessionLimit._beyond
+
+    def kept(self: SessionLimit, session: Session, user: User, most: int | None) -> None:
+        def own_last(self: SessionLimit, manager: SessionManager, user: User, most: int) -> list[SessionInfo]:
+            ranked = sorted(manager.of(user), key=lambda info: (info.id == session.id, info.authenticated_at, info.id))
+            return ranked[most:] if self.refuses else ranked[:-most]
+
+        with patch.object(SessionLimit, "_beyond", own_last):
+            keep(self, session, user, most)
+
+    with patch.object(SessionLimit, "keep", kept):
+        yield
+    assert SessionLimit._beyond is beyond
+
+
+@contextmanager
+def ends_what_it_saw() -> Iterator[None]:
+    """Ends a session that was the oldest, whatever happened to it since."""
+    end = Records.end
+
+    def end_anyway(self: Records, keys: Keys, id: bytes, *, expected: Any = None, **options: Any) -> bool:
+        return end(self, keys, id, **options)
+
+    with patch.object(Records, "end", end_anyway):
+        yield
+
+
+@contextmanager
+def looks_under_the_newest_secret_first() -> Iterator[None]:
+    def owned_by(self: Records, keys: Keys, username: str | None, user_id: str | None) -> list[Stored]:
+        records = [
+            record
+            for owner in self.owners(keys, username, user_id)
+            for record in self.store.owned_by(owner, self._now())
+        ]
+        return [stored for record in records if (stored := self._opened(keys, record)) is not None]
+
+    with patch.object(Records, "owned_by", owned_by):
+        yield
+
+
+def refused_with_one_that_left_is_ended() -> AbstractContextManager[object]:
+    return patch.object(commit, "left_to_others", lambda envelope, before: envelope._replace(token_hash=NO_TOKEN))
+
+
+@contextmanager
+def refused_login_stays() -> Iterator[None]:
+    """It is told that there are too many, and that is all."""
+    take_back = commit._take_back_login
+
+    def unless_refused(transaction: Transaction, stored: Stored, why: str, *, is_joined: bool) -> None:
+        if why != "was refused":
+            take_back(transaction, stored, why, is_joined=is_joined)
+
+    with patch.object(commit, "_take_back_login", unless_refused):
+        yield
+
+
 #: Every rule of docs/guarantees.md, in its parts.
 MISSING = (
     Without(1, "a request that only reads writes", reading_writes, "writer and reader"),
@@ -363,6 +491,9 @@ MISSING = (
     Without(6, "a login keeps the token", login_keeps_token, "login and write"),
     Without(6, "a login that loses gives up", losing_login_gives_up, "login and login (double click)"),
     Without(6, "no second look at the account", nobody_checks_the_login, "account disabled, and login"),
+    Without(
+        6, "a change of the account raises no version", version_stays, "account: change, and login by the old password"
+    ),
     Without(
         6, "a 5xx keeps a stored token back", written_token_is_kept_back, "login saved by hand before a 5xx, and read"
     ),
@@ -411,6 +542,45 @@ MISSING = (
     ),
     Without(14, "passive requests count", nobody_is_passive, "passive read and touch"),
     Without(14, "a cookie slides without its record", cookie_slides_by_itself, "slide and login"),
+    Without(
+        15,
+        "a login looks for others before it is stored",
+        looks_before_it_stores,
+        "limit 1: login and login in two browsers",
+    ),
+    Without(
+        15, "each login takes itself for the newest", ranks_by_who_looks, "limit 1: login and login in two browsers"
+    ),
+    Without(
+        15,
+        "ends the one that was the oldest when it looked",
+        ends_what_it_saw,
+        "limit 1: login again and login in another browser",
+    ),
+    Without(
+        15,
+        "a session that is renewed with another version does not look",
+        renewed_sessions_do_not_count,
+        "account: change the password, and login by the new one, limit 1",
+    ),
+    Without(
+        15,
+        "looks under the newest secret first",
+        looks_under_the_newest_secret_first,
+        "limit 1: read and login in another browser, under a new secret",
+    ),
+    Without(
+        15,
+        "a login that was refused is not taken back",
+        refused_login_stays,
+        "limit 1, refusing: login and login in two browsers",
+    ),
+    Without(
+        15,
+        "a double click that was refused takes the visitor's data with it",
+        refused_with_one_that_left_is_ended,
+        "limit 1, refusing: login and login (double click), another browser logged in",
+    ),
 )
 
 #: Simpler policies, for the table.

@@ -27,7 +27,7 @@ from tests.support import database_servers as servers
 BLOCK = re.compile(r"^```(?P<kind>console|sql)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
 PATIENCE = 60
 SECRET = "a secret of this test, which protects nothing"
-PASSWORD = "correct horse battery staple"
+PASSWORD = "seven quiet lanterns drift"
 
 
 class Commands:

@@ -10,10 +10,12 @@ import typing
 
 from ..usernames import username_key
 from .auth import Auth
-from .pages.html import Field, Link, Page
+from .devices import describe_browser
+from .pages.page import Field, Link, Page, Place
 from .pages.redirects import safe_next
 from .passwords import Argon2Hasher, Hasher, Verified, hash_password, verify_password
-from .policy import PasswordPolicy, validate_password
+from .policy.policy import PasswordPolicy, validate_password
+from .throttling.throttle import Rate, Throttle
 from .users.base import User, Users
 from .users.memory import MemoryUsers
 from .users.sqlite import SQLiteUsers
@@ -28,11 +30,15 @@ __all__ = [
     "MemoryUsers",
     "Page",
     "PasswordPolicy",
+    "Place",
+    "Rate",
     "SQLUsers",
     "SQLiteUsers",
+    "Throttle",
     "User",
     "Users",
     "Verified",
+    "describe_browser",
     "hash_password",
     "safe_next",
     "username_key",

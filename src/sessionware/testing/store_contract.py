@@ -86,7 +86,7 @@ class StoreContract(StoreRaces):
 
         store.load(id_of(1), NOW + 2 * HOUR)
 
-        assert store.load(id_of(1), NOW) == a_record()
+        assert store.load(id_of(1), NOW) == store.load(id_of(1), 0) == a_record()
 
     def test_load_returns_the_types_that_were_stored(self) -> None:
         """A `Record` of bytes and ints, not of what a database driver makes of them. Without an owner, that is None."""
@@ -121,6 +121,10 @@ class StoreContract(StoreRaces):
         assert store.load(id_of(1), NOW) == a_record(expires_at=2**32 + 1)
 
     # replace
+
+    def test_what_has_expired_is_replaced_like_any_other(self) -> None:
+        """As long as it is there."""
+        assert self._with(a_record(expires_at=NOW - 1)).replace(a_record(version=2)) is True
 
     def test_replace_changes_every_field(self) -> None:
         """Owner, expiry and payload change together."""

@@ -25,6 +25,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ..._repr import shown_half_built
+from ...auth.session_limit import WhenFull
 from ...timeouts import Timeouts
 from .ending import Ending
 from .site import Request, Site, quiet
@@ -51,6 +52,10 @@ class Scenario:
     failures: int = 0
     """How many calls fail in each order. Every call is tried, and it fails before its work, or right after it."""
     timeouts: Timeouts = Timeouts()
+    session_limit: int | None = None
+    """How many sessions an account may have, as `Auth` takes it."""
+    when_full: WhenFull = "end_oldest"
+    """As `Auth` takes it."""
     is_rotated: bool = False
     """Whether the site's secret is changed between that and the requests. The old one still opens."""
 
@@ -76,7 +81,7 @@ def explore(scenario: Scenario) -> Verdict:
 
 class _Explorer:
     def __init__(self, scenario: Scenario) -> None:
-        self._site = Site(scenario.timeouts)
+        self._site = Site(scenario.timeouts, (scenario.session_limit, scenario.when_full))
         self._scenario = scenario
         self._from = lru_cache(maxsize=None)(self._count)
 

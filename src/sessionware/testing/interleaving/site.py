@@ -20,6 +20,8 @@ from ..._core.records import PATIENCE, Chance
 from ..._repr import shown_half_built
 from ..._request import get_session
 from ...auth.auth import Auth
+from ...auth.passwords import Verified
+from ...auth.session_limit import WhenFull
 from ...auth.users.base import User
 from ...cookie import Cookie
 from ...errors import SessionwareError
@@ -95,12 +97,24 @@ class Seen(NamedTuple):
     data: dict[str, Any]
     user: User | None
     """What `Auth.user` returns."""
+    ended_because: str | None
+    """Why the session that the cookie names is over."""
+
+
+class PlainHasher:
+    """Hashes nothing, since each order checks passwords anew."""
+
+    def hash(self, password: str) -> str:
+        return f"$argon2 of {password}"
+
+    def verify(self, stored: str | None, password: str) -> Verified:
+        return Verified(stored == self.hash(password), reason="mismatch")
 
 
 class Site:
     """The middleware under test, over a store at which requests wait."""
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, timeouts: Timeouts, limit: tuple[int | None, WhenFull]) -> None:
         self.began_at: int = _START
         """When the first of all requests was served."""
         self._began_at = _START
@@ -110,7 +124,10 @@ class Site:
         self._random_bytes = _stream("")
         self._timeouts = timeouts
         self._open([_SECRET])
-        self._auth = Auth(self._stage)
+        with quiet():  # without a throttle, it warns
+            self._auth = Auth(
+                self._stage, hasher=PlainHasher(), throttle=None, session_limit=limit[0], when_full=limit[1]
+            )
         self._phase = "before"
         self._times: tuple[int, ...] = ()
         self._known: dict[tuple[str, str, tuple[Any, ...], tuple[int, ...]], Progress] = {}
@@ -150,9 +167,12 @@ class Site:
 
     def serve(self, request: Request, cookie: str, world: World) -> tuple[Reply, World]:
         """Run the request from beginning to end, alone."""
+        return self._alone(lambda answers: self._run(request, cookie, answers), world)
+
+    def _alone(self, run: Callable[[tuple[Any, ...]], Progress], world: World) -> tuple[Reply, World]:
         answers: tuple[Any, ...] = ()
         while True:
-            progress = self._run(request, cookie, answers)
+            progress = run(answers)
             if progress.call is None:
                 assert progress.reply is not None  # noqa: S101  (for the type checker: what is over has a reply)
                 return progress.reply, world
@@ -161,7 +181,9 @@ class Site:
 
     def sees(self, cookie: str, world: World) -> Seen:
         """What a request with this cookie finds."""
-        seen: Seen = self.asks(_look, cookie, world)
+        # Many endings look alike to a cookie, so what is found in one is remembered for the others.
+        times = (self.time,)
+        seen: Seen = self._alone(lambda answers: self.run(_LOOK, cookie, answers, times), world)[0].result
         return seen
 
     def asks(self, view: View, cookie: str, world: World) -> Any:
@@ -251,7 +273,10 @@ def _late_body(environ: dict[str, Any], late: View) -> Iterator[bytes]:
 def _look(environ: dict[str, Any]) -> Seen:
     session = get_session(environ)
     found = session.id, session.is_new, session.username, session.copy()
-    return Seen(*found, auth_of(environ).user(environ))
+    return Seen(*found, auth_of(environ).user(environ), session.ended_because)
+
+
+_LOOK = Request("look at what there is in the end", _look)
 
 
 def _environ(request: Request, cookie: str) -> dict[str, Any]:

@@ -18,6 +18,8 @@ class Call(NamedTuple):
 
     name: str
     arguments: tuple[Any, ...]
+    namespace: str = ""
+    """Which one of the store's it is for."""
 
 
 FAILS = "the medium fails"
@@ -34,7 +36,7 @@ class Waits(BaseException):
 def _step(name: str) -> Any:
     """A method that waits for its answer."""
 
-    def call(stage: Stage, *arguments: Any, **named: Any) -> Any:
+    def call(stage: Stage | Namespace, *arguments: Any, **named: Any) -> Any:
         return stage.answer(Call(name, (*arguments, *sorted(named.items()))))
 
     return call
@@ -51,7 +53,6 @@ class Stage:
     delete: Any = _step("delete")
     owned_by: Any = _step("owned_by")
     scan: Any = _step("scan")
-    namespace: Any = _step("namespace")
     find_by_key: Any = _step("find_by_key")
     get: Any = _step("get")
     add: Any = _step("add")
@@ -69,6 +70,10 @@ class Stage:
     def rewind(self, answers: tuple[Any, ...]) -> None:
         """Start again. These are the answers so far."""
         self._answers, self._waits, self.given = list(answers), None, 0
+
+    def namespace(self, name: str) -> Any:
+        """One of the store's namespaces. To name it is no step."""
+        return Namespace(self, name)
 
     def prune(self, _now: int, _limit: int = 1000) -> int:
         """Do nothing. Pruning happens at random, so it is not a step."""
@@ -88,25 +93,57 @@ class Stage:
         return list(answer) if type(answer) is tuple else answer  # kept as a tuple, because it is part of a key
 
 
+class Namespace:
+    """What a request keeps in a namespace of its stage's store."""
+
+    create: Any = _step("create")
+    load: Any = _step("load")
+    delete: Any = _step("delete")
+
+    def __init__(self, stage: Stage, name: str) -> None:
+        self.path: tuple[str, ...] = (name,)
+        self._stage = stage
+
+    def prune(self, _now: int, _limit: int = 1000) -> int:
+        """Do nothing, as the store itself."""
+        return 0
+
+    def answer(self, call: Call) -> Any:
+        """The stage's answer."""
+        return self._stage.answer(call._replace(namespace=self.path[0]))
+
+
 class World(NamedTuple):
     """The records and the accounts at one moment."""
 
     records: frozenset[Record] = frozenset()
     users: frozenset[User] = frozenset()
+    named: frozenset[tuple[str, Record]] = frozenset()
+    """The records in namespaces, each with its namespace."""
 
     def after(self, call: Call) -> tuple[Any, World]:
         """The call's answer, and the world as it leaves it."""
-        tables = Tables(self)
+        if call.namespace:
+            return self._after_in(call)
+        tables = Tables(self.records, self.users)
         answer = getattr(tables, call.name)(*call.arguments)
-        return answer, World(frozenset(tables.records.values()), frozenset(tables.users.values()))
+        return answer, self._replace(records=frozenset(tables.records.values()), users=frozenset(tables.users.values()))
+
+    def _after_in(self, call: Call) -> tuple[Any, World]:
+        """The same for a call to a namespace."""
+        there = {each for each in self.named if each[0] == call.namespace}
+        tables = Tables(frozenset(record for _, record in there), frozenset())
+        answer = getattr(tables, call.name)(*call.arguments)
+        fresh = {(call.namespace, record) for record in tables.records.values()}
+        return answer, self._replace(named=self.named - there | fresh)
 
 
 class Tables:
     """The two contracts, `Store` and `Users`, in their simplest form and as far as requests use them."""
 
-    def __init__(self, world: World) -> None:
-        self.records: dict[bytes, Record] = {record.id: record for record in world.records}
-        self.users: dict[str, User] = {user.id: user for user in world.users}
+    def __init__(self, records: frozenset[Record], users: frozenset[User]) -> None:
+        self.records: dict[bytes, Record] = {record.id: record for record in records}
+        self.users: dict[str, User] = {user.id: user for user in users}
 
     def create(self, record: Record) -> bool:
         return self.records.setdefault(record.id, record) is record
@@ -127,7 +164,10 @@ class Tables:
         if old is not None and old.version == version and old.expires_at < expires_at:
             self.records[id] = old._replace(expires_at=expires_at)
 
-    def delete(self, id: bytes) -> bool:
+    def delete(self, id: bytes | str) -> bool:
+        """The one method that both have. An account's id is text."""
+        if isinstance(id, str):
+            return self.users.pop(id, None) is not None
         return self.records.pop(id, None) is not None
 
     def owned_by(self, owner: bytes, now: int) -> tuple[Record, ...]:
@@ -136,6 +176,17 @@ class Tables:
 
     def get(self, id: str) -> User | None:
         return self.users.get(id)
+
+    def find_by_key(self, key: str) -> User | None:
+        return next((user for user in self.users.values() if user.key == key), None)
+
+    def rename(self, id: str, key: str, username: str) -> bool:
+        user = self.users.get(id)
+        if user is None:
+            return False
+        version = user.session_version + 1
+        self.users[id] = replace(user, key=key, username=username, session_version=version)
+        return True
 
     def put(self, user: User) -> None:
         """Add an account, as it is."""
