@@ -15,7 +15,6 @@ import sqlite3
 import sys
 import time
 from contextlib import closing, contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,7 +23,7 @@ from webob import Request, Response
 
 from sessionware import (
     AuthError,
-    LoginFailed,
+    NotFresh,
     NotLoggedIn,
     SessionMiddleware,
     SessionwareError,
@@ -38,23 +37,40 @@ HERE = Path(__file__).parent
 
 MAX_NOTE = 2000  # characters
 MAX_BODY = 64 * 1024  # bytes
+FRESH = 15 * 60  # seconds: whoever wants to delete an account has given the password within them
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'"
     ),
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
 
 
-def make_app(data, secret):
+def make_app(data, secret, send):
     """The whole application. Two of its lines are about logging in, and one is about sessions."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    auth = Auth(SQLiteUsers(data / "accounts.db"))
+    auth = Auth(SQLiteUsers(data / "accounts.db"), send=send)
     notebook = Notebook(auth, Notes(data / "notes.db"))
-    app = AuthPages(notebook, auth, site_name=pages.SITE, render=notebook.auth_page)
-    return SessionMiddleware(notebook.remembering_the_request(app), secret, SQLiteStore(data / "sessions.db"))
+    app = AuthPages(notebook, auth, render=notebook.auth_page)
+    return SessionMiddleware(app, secret, SQLiteStore(data / "sessions.db"))
+
+
+class Mail:
+    """Stands in for mail: prints what a real site sends. `Auth` calls `send` in a thread of its own."""
+
+    # Never from a request: whoever asks for a link to reset somebody's password chooses the Host header.
+    origin = ""
+
+    def send(self, purpose, user, path):
+        text = {
+            "reset": f"To choose a new password, open {self.origin}{path} within an hour.",
+            "password_changed": f"Your password was changed. If that was not you, open {self.origin}/forgot at once.",
+            "new_device": f"You logged in on a new device. If that was not you, open {self.origin}/password at once.",
+        }[purpose]
+        print(f"\nA real site would mail this to {user.username}:\n{text}", flush=True)
 
 
 class Notebook:
@@ -63,17 +79,16 @@ class Notebook:
     def __init__(self, auth, notes):
         self.auth = auth
         self.notes = notes
-        self.current = ContextVar("current")
         self.routes = {
             "/": {"GET": self.home},
             "/notes": {"POST": self.add_note},
             "/notes/delete": {"POST": self.delete_note},
             "/theme": {"POST": self.choose_theme},
             "/account": {"GET": self.account},
-            "/account/end": {"POST": self.end_session},
-            "/account/end-others": {"POST": self.end_other_sessions},
-            "/account/delete": {"POST": self.delete_account},
+            "/account/delete": {"GET": self.before_deleting, "POST": self.delete_account},
             "/style.css": {"GET": self.style},
+            "/idle_warning.js": {"GET": self.idle_warning},
+            "/notes.js": {"GET": self.script},
         }
 
     def __call__(self, environ, start_response):
@@ -82,8 +97,8 @@ class Notebook:
             response = self.answer(request)
         except UnicodeDecodeError:
             response = self.message(request, "Not readable", "What was sent is not text.", 400)
-        except NotLoggedIn:
-            raise  # for AuthPages, which shows the login page
+        except (NotLoggedIn, NotFresh):
+            raise  # for AuthPages, which asks for a login, or for the password once more
         except AuthError as error:
             response = self.message(request, "That did not work", error.message, error.status)
         response.headers.update(SECURITY_HEADERS)
@@ -167,32 +182,23 @@ class Notebook:
             get_session(request).flash("The note is gone.")
         return see_other(request, "/")
 
-    def account(self, request, error="", status=200):
+    def account(self, request):
         self.auth.require_user(request)
-        sessions, messages = self.auth.sessions(request), get_session(request).pop_flash()
-        return html(pages.account(self.visitor(request), sessions, messages, error), status)
+        return html(pages.account(self.visitor(request), get_session(request).pop_flash()))
 
-    def end_session(self, request):
-        if self.auth.end_session(request, request.POST.get("id", "")):
-            get_session(request).flash("That session is over.")
-        return see_other(request, "/account")
-
-    def end_other_sessions(self, request):
-        count = self.auth.end_other_sessions(request)
-        get_session(request).flash(f"Logged out in {count} other place{'' if count == 1 else 's'}.")
-        return see_other(request, "/account")
+    def before_deleting(self, request):
+        user = self.auth.require_user(request, fresh=FRESH)
+        return html(pages.delete_account(self.visitor(request), user))
 
     def delete_account(self, request):
-        user, password = self.auth.require_user(request), request.POST.get("password", "")
-        try:
-            # The notes go first: without the account, nobody could ask for them again.
-            self.auth.authenticate(request, user.username, password)
-            self.notes.delete_all(user.id)
-            self.auth.delete_account(request, password)
-        except LoginFailed:
-            return self.account(request, error="That is not your password.", status=403)
-        get_session(request).flash("Your account and your notes are gone.")
-        return see_other(request, "/")
+        user = self.auth.require_user(request, fresh=FRESH)
+        if request.POST.get("owner") != user.id:  # in another tab of the same browser, somebody else has logged in
+            text = f"{user.username} is logged in here by now. Please look again first."
+            return self.message(request, "Nothing was deleted", text, 409)
+        # The notes go first: without the account, nobody could ask for them again.
+        self.notes.delete_all(user.id)
+        self.auth.erase(request, user.id)
+        return html(pages.message(self.visitor(request), "Deleted", "Your account and your notes are gone."))
 
     def choose_theme(self, request):
         """From the switch at the foot of a page, which sends a half-written note along."""
@@ -203,9 +209,16 @@ class Notebook:
             self.keep_draft(request)
         return see_other(request, safe_next(request.POST.get("next")) + "#foot")
 
+    # These do not look at the session: no store is asked, no header is added, and every cache may keep them.
+
     def style(self, _request):
-        # This does not look at the session: no store is asked, no header is added, and every cache may keep it.
-        return Response(text=STYLE, content_type="text/css", charset="utf-8", cache_control="public, max-age=300")
+        return static("notes.css", "text/css")
+
+    def script(self, _request):
+        return static("notes.js", "text/javascript")
+
+    def idle_warning(self, _request):
+        return static("idle_warning.js", "text/javascript")
 
     # What pages have in common
 
@@ -215,29 +228,18 @@ class Notebook:
     def visitor(self, request):
         """What the frame of every page shows."""
         user, theme = self.auth.user(request), get_session(request).get("theme", pages.THEMES[0])
+        environ = request.environ
         # A page that answers a form is not there to come back to.
-        here = quote(request.environ["PATH_INFO"], encoding="latin-1") if request.method in ("GET", "HEAD") else "/"
+        here = quote(environ["PATH_INFO"], encoding="latin-1") if environ["REQUEST_METHOD"] in ("GET", "HEAD") else "/"
         return pages.Visitor(user.username if user else None, theme, here)
 
-    def auth_page(self, page):
+    def auth_page(self, page, request):
         """A page of AuthPages, in the notebook's clothes. AuthPages shows its pages even while the store is down."""
         try:
-            visitor = self.visitor(self.current.get())
+            visitor = self.visitor(request)
         except StoreError:
             visitor = pages.Visitor(None, pages.THEMES[0], "/")
         return pages.auth_page(visitor, page)
-
-    def remembering_the_request(self, app):
-        """AuthPages tells `render` the page, and not who asks for it."""
-
-        def remembering(environ, start_response):
-            before = self.current.set(Request(environ))
-            try:
-                return app(environ, start_response)
-            finally:
-                self.current.reset(before)
-
-        return remembering
 
 
 class Notes:
@@ -276,13 +278,15 @@ class Notes:
             yield connection
 
 
-STYLE = (HERE / "notes.css").read_text(encoding="utf-8")
-
-
 def html(text, status=200, **headers):
     response = Response(text=text, status=status, content_type="text/html", charset="utf-8")
     response.headers.update(headers)
     return response
+
+
+def static(name, content_type):
+    text = (HERE / name).read_text(encoding="utf-8")
+    return Response(text=text, content_type=content_type, charset="utf-8", cache_control="public, max-age=300")
 
 
 def see_other(request, path):
@@ -308,8 +312,9 @@ def main():
 
     from waitress import create_server
 
+    mail = Mail()
     try:
-        app = make_app(options.data, read_secret(options.data))
+        app = make_app(options.data, read_secret(options.data), mail.send)
     except (OSError, SessionwareError) as error:
         sys.exit(f"--data {options.data}: {error}")
     try:
@@ -318,7 +323,8 @@ def main():
         sys.exit(f"Port {options.port}: {error.strerror}. Try another one: --port {options.port + 1}, or 0 for any.")
     except ValueError:
         sys.exit(f"--host {options.host} --port {options.port}: there is no such place to listen at.")
-    print(f"Open http://{server.effective_host}:{server.effective_port}/ and press Ctrl+C to stop.", flush=True)
+    mail.origin = f"http://{server.effective_host}:{server.effective_port}"
+    print(f"Open {mail.origin}/ and press Ctrl+C to stop.", flush=True)
     server.run()
 
 

@@ -6,14 +6,28 @@ from datetime import datetime, timezone
 from html import escape
 from typing import NamedTuple
 
-from sessionware.auth import Page
-
 SITE = "Notebook"
 
 #: The first one follows the browser. notes.css has the colours.
 THEMES = ("auto", "light", "dark")
 
 _WAY_IN = '<a href="/login">Log in</a>'
+
+# For who is logged in: docs/idle-warning.md says how it works.
+_IDLE_WARNING = """<dialog id="idle-warning" role="alertdialog" aria-labelledby="idle-title"
+ aria-describedby="idle-text">
+<h2 id="idle-title">You are about to be logged out</h2>
+<p id="idle-text">This happens in <span class="left">2 minutes</span>, to protect your account.</p>
+<form method="post" action="/session"><button class="button">Stay logged in</button></form>
+<p class="error" role="alert" hidden>That did not work. Please check your connection, and try again.</p>
+<form method="dialog" hidden>
+<p>You logged in a long time ago. Please save what you are working on, then log in again.</p>
+<button class="button">OK</button>
+</form>
+</dialog>
+<script src="/idle_warning.js" defer></script>
+<script src="/notes.js" defer></script>
+"""
 
 
 class Visitor(NamedTuple):
@@ -62,7 +76,7 @@ def welcome(visitor, visits, messages):
 </p>
 </section>
 {_visits(visits)}""",
-        foot=_themes(visitor),
+        foot=_foot(visitor),
     )
 
 
@@ -79,40 +93,41 @@ def notebook(visitor, user, notes, visits, messages, text, error):
 {listed}
 </section>
 {_visits(visits)}""",
-        foot=_themes(visitor, form="note"),
+        foot=_foot(visitor, form="note"),
         is_error=bool(error),
     )
 
 
-def account(visitor, sessions, messages, error):
-    listed = "\n".join(map(_session, sessions))
-    others = len(sessions) > 1
-    end_others = """<form method="post" action="/account/end-others">
-<button class="button plain">Log out everywhere else</button>
-</form>"""
+def account(visitor, messages):
     return layout(
         visitor,
         "Your account",
         f"""{_messages(messages)}<h1>Your account</h1>
-<section aria-labelledby="sessions">
-<h2 id="sessions">Where you are logged in</h2>
-{listed}
-{end_others if others else ""}</section>
-<section class="card danger" aria-labelledby="delete">
-<h2 id="delete">Delete your account</h2>
-<p>Your notes go with it, at once and for good.</p>
-<form method="post" action="/account/delete">
-{_error(error)}<label for="password">Your password</label>
-<input id="password" name="password" type="password" autocomplete="current-password" required{_invalid(error)}>
-<button class="button">Delete account and notes</button>
-</form>
-</section>""",
-        foot=_themes(visitor),
-        is_error=bool(error),
+<ul class="card ways">
+<li><a href="/sessions">Where you are logged in</a></li>
+<li><a href="/password">Change your password</a></li>
+<li><a href="/account/delete">Delete your account</a></li>
+</ul>""",
+        foot=_foot(visitor),
     )
 
 
-def message(visitor, title, text, quote):
+def delete_account(visitor, user):
+    return layout(
+        visitor,
+        "Delete your account",
+        f"""<h1>Delete your account</h1>
+<form class="card" method="post" action="/account/delete">
+<input type="hidden" name="owner" value="{escape(user.id)}">
+<p>You are {escape(user.username)}. Your notes go with the account, at once and for good.</p>
+<button class="button">Delete account and notes</button>
+</form>
+<p><a href="/account">Keep them</a></p>""",
+        foot=_foot(visitor),
+    )
+
+
+def message(visitor, title, text, quote=""):
     quoted = f'<p class="card text">{escape(quote)}</p>\n' if quote else ""
     return layout(
         visitor,
@@ -120,26 +135,27 @@ def message(visitor, title, text, quote):
         f"""<h1>{escape(title)}</h1>
 <p>{escape(text)}</p>
 {quoted}<p><a href="/">Back to the notebook</a></p>""",
-        foot=_themes(visitor),
+        foot=_foot(visitor),
     )
 
 
-def auth_page(visitor, page: Page):
+def auth_page(visitor, page):
     """A page of AuthPages, without the switch for themes: a password that is half typed must not be sent along."""
-    notice = _messages([page.notice]) if page.notice else ""
     return layout(
         visitor,
         page.title,
-        f"""<section class="card narrow">
-<h1>{escape(page.title)}</h1>
-{notice}{_error("" if any(field.error for field in page.fields) else page.error)}{_form(page)}
-{"".join(map(_elsewhere, page.links))}</section>""",
+        f'<section class="card auth">\n{page.html}</section>',
         way_in="",
         is_error=bool(page.error),
     )
 
 
-def _themes(visitor, form="colours"):
+def _foot(visitor, form="colours"):
+    """What is below a page that somebody may stay on: the switch for themes, and the warning before the idle end."""
+    return _themes(visitor, form) + (_IDLE_WARNING if visitor.username else "")
+
+
+def _themes(visitor, form):
     """The switch at the foot of a page. Its buttons send along what is in that other form, so that nothing is lost."""
     buttons = "\n".join(
         f'<button form="{form}" formaction="/theme" name="theme" value="{theme}"'
@@ -189,19 +205,6 @@ def _note(id, text, written_at):
 </article>"""
 
 
-def _session(session):
-    if session.is_current:
-        end = "<strong>This browser</strong>"
-    else:
-        end = f"""<form method="post" action="/account/end"><button class="link" name="id" value="{escape(session.id)}"
- aria-label="End the session that began on {_moment(session.authenticated_at)}">End</button></form>"""
-    used = f", last used {_moment(session.last_used_at)}" if session.last_used_at else ""
-    return f"""<article class="card note">
-<footer><span>Since {_time(session.authenticated_at)}{used}</span>
-{end}</footer>
-</article>"""
-
-
 def _time(seconds):
     written = datetime.fromtimestamp(seconds, timezone.utc)
     return f'<time datetime="{written.isoformat()}">{_moment(seconds)}</time>'
@@ -213,44 +216,6 @@ def _moment(seconds):
 
 def _invalid(error):
     return ' aria-invalid="true" aria-describedby="error"' if error else ""
-
-
-def _form(page):
-    """The form, if the page has one: whoever is logged in already gets none."""
-    if not page.submit:
-        return ""
-    next_field = f'<input type="hidden" name="next" value="{escape(page.next)}">\n' if page.next else ""
-    return f"""<form method="post" action="{escape(page.action)}">
-{"".join(map(_field, page.fields))}{next_field}<button class="button">{escape(page.submit)}</button>
-</form>"""
-
-
-def _field(field):
-    hint = f'<p class="hint" id="{field.name}-hint">{escape(field.hint)}</p>\n' if field.hint else ""
-    focus = " autofocus" if field.has_focus else ""
-    kind = 'type="password"' if field.kind == "password" else f'value="{escape(field.value)}" autocapitalize="none"'
-    return f"""<label for="{field.name}">{escape(field.label)}</label>
-{hint}{_field_error(field)}<input id="{field.name}" name="{field.name}" {kind} autocomplete="{field.autocomplete}"
- spellcheck="false" required{focus}{_state(field)}>
-"""
-
-
-def _field_error(field):
-    return f'<p class="error" id="{field.name}-error" role="alert">{escape(field.error)}</p>\n' if field.error else ""
-
-
-def _state(field):
-    """What tells a screen reader which texts belong to the field, and that it is wrong."""
-    error = f"{field.name}-error" if field.error else "error"
-    texts = [f"{field.name}-hint" if field.hint else "", error if field.is_invalid else ""]
-    described = " ".join(filter(None, texts))
-    invalid = ' aria-invalid="true"' if field.is_invalid else ""
-    return invalid + (f' aria-describedby="{described}"' if described else "")
-
-
-def _elsewhere(link):
-    question = f"{escape(link.question)} " if link.question else ""
-    return f'<p class="elsewhere">{question}<a href="{escape(link.href)}">{escape(link.label)}</a></p>\n'
 
 
 def _error(text):

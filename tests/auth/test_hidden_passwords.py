@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from traceback import TracebackException
+from traceback import TracebackException, walk_stack
 from typing import Any
 
 import argon2
 import pytest
 
 import sessionware
-from sessionware import LoginFailed, PasswordRejected, StoreUnavailable
+from sessionware import LoginFailed, MemoryStore, PasswordRejected, StoreUnavailable
 from sessionware._hidden import Hidden, HiddenText
-from sessionware.auth import Argon2Hasher, Auth, SQLiteUsers, hash_password, validate_password, verify_password
+from sessionware.auth import (
+    Argon2Hasher,
+    Auth,
+    PasswordPolicy,
+    SQLiteUsers,
+    hash_password,
+    validate_password,
+    verify_password,
+)
 from tests.support.auth_kit import CHEAP, AuthSite
 
-TYPED = "correct horse battery staple"
+TYPED = "seven quiet lanterns drift"
 STORED = CHEAP.hash(TYPED)
-PLANTED = (TYPED, "$argon2id$")
+FRESH = "wrong mule charger paperclip"
+TOKEN = "T0ken-" * 7 + "x"
+PLANTED = (TYPED, "$argon2id$", FRESH, TOKEN)
 
 OURS = str(Path(sessionware.__file__).parent)
 
@@ -56,7 +69,16 @@ CALLS: dict[str, Callable[[AuthSite, dict[str, Any]], object]] = {
     "authenticate": lambda site, environ: site.auth.authenticate(environ, "Ada", TYPED),
     "register": lambda site, environ: site.auth.register(environ, "Bob", TYPED),
     "delete_account": lambda site, environ: site.auth.delete_account(environ, TYPED),
+    "confirm": lambda site, environ: site.auth.confirm(environ, TYPED),
+    "change_password": lambda site, environ: site.auth.change_password(environ, TYPED, FRESH),
+    "reset_password": lambda site, environ: site.auth.reset_password(environ, issued(site), FRESH),
+    "reset_token": lambda site, environ: site.auth.reset_token(environ, "Ada"),
 }
+
+
+def issued(site: AuthSite) -> str:
+    return str(site.auth.reset_token(site.manager, "Ada"))
+
 
 FAILURES: dict[str, Callable[[AuthSite, pytest.MonkeyPatch], object]] = {
     "find_by_key": lambda site, _patch: site.users.broken.update(find_by_key=StoreUnavailable("down")),
@@ -67,7 +89,12 @@ FAILURES: dict[str, Callable[[AuthSite, pytest.MonkeyPatch], object]] = {
     "argon2": lambda _site, patch: argon2_fails(patch),
     "where": lambda site, patch: patch.setattr(site.manager._site, "_client_address", broken),
     "set_password": lambda site, _patch: site.users.broken.update(set_password=Broken()),
-    "policy": lambda site, patch: patch.setattr(type(site.auth.policy), "validate", broken),
+    "policy": lambda site, patch: patch.setattr(type(site.auth.policy), "_check_alone", broken),
+    "get": lambda site, _patch: site.users.broken.update(get=StoreUnavailable("down")),
+    "spend": lambda _site, patch: patch.setattr(MemoryStore, "delete", broken),
+    "issue": lambda _site, patch: patch.setattr(MemoryStore, "create", broken),
+    "end": lambda _site, patch: patch.setattr(MemoryStore, "owned_by", broken),
+    "renew": lambda _site, patch: patch.setattr(MemoryStore, "replace", broken),
 }
 
 
@@ -77,6 +104,10 @@ MET = {
     "authenticate": {"find_by_key", "verify", "argon2", "where", "set_password"},
     "register": {"add", "hash", "argon2", "where", "policy"},
     "delete_account": {"find_by_key", "delete", "verify", "argon2", "where"},
+    "change_password": {"find_by_key", "get", "verify", "hash", "argon2", "where", "set_password", "policy", "end"}
+    | {"renew"},
+    "reset_password": {"get", "hash", "argon2", "where", "set_password", "policy", "spend", "end"},
+    "reset_token": {"find_by_key", "where", "issue"},
 }
 
 
@@ -90,7 +121,8 @@ def test_whatever_fails_shows_no_password(monkeypatch: pytest.MonkeyPatch, name:
     """In no frame from the public method down, and in no error on the way."""
     site = AuthSite(hasher=Argon2Hasher(2, 8, 1))
     site.users.add("ada", "Ada", STORED, {})
-    browser = site.logged_in("Ada") if name == "delete_account" else site.browser()
+    browser = site.logged_in("Ada") if name in ("delete_account", "change_password") else site.browser()
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda size: TOKEN)
 
     def act(environ: dict[str, Any]) -> None:
         with monkeypatch.context() as patch:
@@ -140,9 +172,18 @@ REFUSED: dict[str, Callable[[AuthSite, dict[str, Any]], object]] = {
     "a name that cannot be": lambda site, environ: site.auth.register(environ, "\u202e", TYPED),
     "a long password": lambda site, environ: site.auth.register(environ, "Bob", TYPED * 40),
     "half a character": lambda site, environ: site.auth.register(environ, "Bob", TYPED + "\ud800"),
+    "a password made of the name": lambda site, environ: site.auth.register(environ, TYPED.replace(" ", "."), TYPED),
     "a control character": lambda site, environ: site.auth.register(environ, "Bob", TYPED + "\t"),
     "bytes": lambda site, environ: site.auth.login(environ, "Ada", TYPED.encode()),  # type: ignore[arg-type]
     "a list": lambda site, environ: site.auth.register(environ, "Bob", [TYPED]),  # type: ignore[arg-type]
+    "a token that is none": lambda site, environ: site.auth.reset_password(environ, TOKEN, FRESH),
+    "a token that is no text": lambda site, environ: site.auth.reset_password(
+        environ,
+        [TOKEN],  # type: ignore[arg-type]
+        FRESH,
+    ),
+    "a long new password": lambda site, environ: site.auth.reset_password(environ, issued(site), FRESH * 40),
+    "nobody who could change it": lambda site, environ: site.auth.change_password(environ, TYPED, FRESH),
     "nobody is logged in": lambda site, environ: site.auth.delete_account(environ, TYPED),
     "data that is not JSON": lambda site, environ: site.auth.register(environ, "Bob", TYPED, data={"x": {1}}),
     "no session": lambda site, _environ: site.auth.login({}, "Ada", TYPED),
@@ -198,6 +239,56 @@ def test_a_failing_verify_legacy_shows_none() -> None:
 
     assert_hidden(raised.value)
     assert TYPED not in repr(site.events)
+
+
+@pytest.mark.parametrize(
+    "part", ["weakness.plain", "weakness.cores", "reduction.pieces", "weakness.common", "policy.weakness"]
+)
+def test_a_failing_search_for_weaknesses_shows_no_part_of_it(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """Nor what was made of it to be looked up."""
+    monkeypatch.setattr(f"sessionware.auth.policy.{part}", broken)
+    with pytest.raises(Broken) as raised:
+        validate_password(TYPED)
+
+    assert_hidden(raised.value)
+    assert not any("lanterns" in line or "drift" in line for line in shown(raised.value))
+
+
+def test_a_failing_check_for_breaches_shows_none() -> None:
+    """What it raised is an event, and neither its text nor its frames go on."""
+
+    def fail(password: str) -> bool:
+        raise ValueError(password)
+
+    site = AuthSite(policy=PasswordPolicy(breached=fail))
+    site.auth.register(site.manager, "Ada", TYPED, login=False)
+
+    assert TYPED not in repr(site.events)
+    (event,) = site.told("policy.unavailable")
+    assert "raised ValueError in fail" in event.detail
+
+
+def test_a_check_for_breaches_that_hangs_shows_none() -> None:
+    """In the frames of its thread, whoever looks at them, but for the function's own."""
+    over, inside = threading.Event(), threading.Event()
+
+    def hang(password: str) -> bool:
+        inside.set()
+        return not over.wait(30)
+
+    policy = PasswordPolicy(breached=hang, breached_timeout=0.02)
+    policy.validate(TYPED, on_unavailable=lambda why: None)
+    assert inside.wait(10)
+    lines = [
+        f"{frame.f_code.co_name}: {frame.f_locals!r}"
+        for frame in sys._current_frames().values()
+        for frame in (each for each, _ in walk_stack(frame))
+        if frame.f_code.co_filename.startswith(OURS)
+    ]
+    over.set()
+
+    assert any(line.startswith("_answer: ") for line in lines)
+    assert [line for line in lines if TYPED in line] == []
 
 
 def test_the_search_finds_what_is_shown() -> None:

@@ -335,7 +335,8 @@ def test_a_login_does_not_survive_what_ends_all_sessions_beside_it(
 
     assert site.users.meanwhile == {}
     assert "sid" not in browser.cookies
-    assert not any("Max-Age=0" not in value for value in response.headers.getall("Set-Cookie"))
+    lines = [line for line in response.headers.getall("Set-Cookie") if not line.startswith("sid_known=")]
+    assert not any("Max-Age=0" not in line for line in lines)
     assert browser.who() is None
     assert other.who() is None
     assert owners(site) == set()
@@ -815,7 +816,7 @@ def test_a_taken_name_costs_what_a_free_one_costs(site: AuthSite, ada: User) -> 
 
 def test_two_spellings_that_race_make_one_account(tmp_path: Path) -> None:
     """Through real requests, side by side, on a real file."""
-    site = AuthSite(SQLiteUsers(tmp_path / "app.db"))
+    site = AuthSite(SQLiteUsers(tmp_path / "app.db"), throttle=None)
     start = threading.Barrier(16)
     outcomes: list[str] = []
 
@@ -1361,3 +1362,36 @@ def test_auths_of_two_sessions_in_one_request_stay_apart() -> None:
     TestApp(outer.manager.wrap(inner.manager.wrap(app, environ_key="inner"))).post("/")
 
     assert seen == [["Ada", None], ["Ada", "Bob"]]
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"send": lambda user, path: None},
+        {"verify_legacy": lambda password: True},
+        {"describe": lambda: "a browser"},
+        {"describe": lambda environ, language: "a browser"},
+    ],
+    ids=["send", "verify_legacy", "describe", "describe with two"],
+)
+def test_function_with_other_parameters_is_refused_when_the_auth_is_built(argument: Any) -> None:
+    """And not when the first mail is lost."""
+    with pytest.raises(ConfigError, match="function that takes"):
+        Auth(MemoryUsers(), **argument)
+
+
+def test_function_whose_parameters_nobody_knows_is_believed() -> None:
+    """Such as one in C; and one that takes anything."""
+    Auth(MemoryUsers(), send=print, describe=lambda *anything: "a browser", verify_legacy=lambda *both: None)
+    Auth(MemoryUsers(), describe=str)
+
+
+@pytest.mark.parametrize("user", ["Ada", None, {"id": "1"}], ids=repr)
+def test_what_is_no_user_cannot_be_logged_in(site: AuthSite, user: Any) -> None:
+    """The error blames who passed it, and not the table of accounts."""
+
+    def view(environ: dict[str, Any]) -> None:
+        with pytest.raises(TypeError, match="user must be a User, such as"):
+            site.auth.login_user(environ, user)
+
+    site.browser().do(view)

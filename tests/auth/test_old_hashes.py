@@ -129,7 +129,6 @@ WRONG_ANSWERS: dict[str, Any] = {
     "truthy": lambda _stored, _password: "yes",
     "a tuple": lambda _stored, _password: (False, "wrong"),
     "one": lambda _stored, _password: 1,
-    "too few arguments": lambda _stored: True,
 }
 
 

@@ -8,13 +8,16 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from queue import Queue
 from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+import time_machine
 from webtest import TestApp, TestResponse
 from webtest.forms import Form
 
@@ -24,7 +27,7 @@ from sessionware.testing import FaultyStore
 from tests.support.fixed import SECRET
 
 EXAMPLES = dev.ROOT / "examples"
-PASSWORD = "correct horse battery staple"
+PASSWORD = "seven quiet lanterns drift"
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def make_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., A
     monkeypatch.setitem(sys.modules, "notes_pages", __import__("notes_pages"))
     make_app = importlib.import_module("notes_app").make_app
 
-    return lambda: validator(make_app(tmp_path / "data", SECRET))
+    return lambda send=lambda *message: None: validator(make_app(tmp_path / "data", SECRET, send))
 
 
 @pytest.fixture
@@ -149,7 +152,16 @@ def test_odd_requests_have_plain_answers(visitor: TestApp) -> None:
     visitor.get("/%ff", status=400)
 
 
-PATHS = {"/": 200, "/account": 200, "/login": 200, "/register": 200, "/logout": 200, "/nothing": 404, "/notes": 405}
+PATHS = {
+    "/": 200,
+    "/account": 200,
+    "/sessions": 200,
+    "/login": 200,
+    "/register": 200,
+    "/logout": 200,
+    "/nothing": 404,
+    "/notes": 405,
+}
 
 
 def account_shown(page: TestResponse) -> list[str]:
@@ -181,7 +193,49 @@ def log_in(client: TestApp, name: str) -> TestResponse:
 
 
 def end_all_others(client: TestApp) -> None:
-    form_to(client.get("/account"), "/account/end-others").submit()
+    client.post("/sessions", {"id": "others"}, status=303)
+
+
+def test_deleting_the_account_asks_for_the_password(visitor: TestApp) -> None:
+    """Once more, unless it was given a moment ago. Then account and notes are gone."""
+    write(register(visitor, "Ada"), "Buy tea")
+    with time_machine.travel(time.time() + 16 * 60):
+        form = form_to(visitor.get("/account/delete").follow(), "/confirm")
+        form["password"] = PASSWORD
+        page = form.submit().follow()
+        assert "Your account and your notes are gone." in form_to(page, "/account/delete").submit()
+
+        assert account_shown(visitor.get("/")) == ["Log in"]
+        assert "Buy tea" not in register(visitor, "Ada")
+
+
+def test_account_is_deleted_by_its_owner_alone(visitor: TestApp) -> None:
+    """Whoever has logged in since, in another tab of the same browser, keeps account and notes."""
+    register(visitor, "Ada")
+    form = form_to(visitor.get("/account/delete"), "/account/delete")
+    visitor.post("/logout")
+    write(register(visitor, "Eve"), "Buy coffee")
+
+    assert "Nothing was deleted" in form.submit(status=409)
+    assert "Buy coffee" in visitor.get("/")
+    visitor.post("/logout")
+    assert account_shown(log_in(visitor, "Ada"))[0] == "Ada"
+
+
+def test_link_to_reset_a_password_has_the_notebooks_own_address(
+    make_app: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not what the request calls the host: whoever asks for the link chooses that."""
+    mail, sent = sys.modules["notes_app"].Mail(), Queue[str]()
+    mail.origin = "https://notes.example"
+    visitor = TestApp(make_app(lambda purpose, user, path: (mail.send(purpose, user, path), sent.put(purpose))))
+    register(visitor, "Ada")
+    visitor.post("/forgot", {"username": "Ada"}, headers={"Host": "evil.example", "Sec-Fetch-Site": "same-origin"})
+
+    assert sent.get(timeout=10) == "reset"
+    printed = capsys.readouterr().out
+    assert "open https://notes.example/reset?token=" in printed
+    assert "evil" not in printed
 
 
 def forget_sessions(data: Path) -> None:
@@ -248,9 +302,9 @@ def test_note_of_a_page_that_is_left_open_is_not_saved_as_somebody_elses(visitor
         "/notes",
         "/notes/delete",
         "/theme",
-        "/account/end",
-        "/account/end-others",
         "/account/delete",
+        "/sessions",
+        "/password",
         "/login",
         "/logout",
     ],
@@ -319,7 +373,7 @@ def test_style_sheet_does_not_touch_the_session(visitor: TestApp) -> None:
 def test_every_field_has_a_label_and_every_page_a_policy(visitor: TestApp) -> None:
     """For screen readers, and against scripts."""
     register(visitor, "Ada")
-    for path in ("/", "/account", "/login", "/register", "/logout", "/nothing"):
+    for path in ("/", "/account", "/password", "/sessions", "/confirm", "/login", "/register", "/logout", "/nothing"):
         page = visitor.get(path, status="*")
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
         labelled = {label["for"] for label in page.html.find_all("label")}

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from socketserver import ThreadingMixIn
 from typing import Any, Literal, get_args
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from sessionware import Busy, UsernameRejected
-from sessionware.auth import AuthPages
+from sessionware.auth import Auth, AuthPages, Field
 from sessionware.session import EndReason
-from tests.support.auth_kit import PASSWORD, AuthSite
+from tests.support.auth_kit import PASSWORD, POLICY, AuthSite
 from tests.support.axe import violations
-from tests.support.prerequisites import require
+from tests.support.browsers import chromium as chromium_browser
+from tests.support.browsers import served
 
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 LONG_NAME = "a" * 128
 SITE_NAME = "Tea, and everything that goes with it, & Co"
 
 Scheme = Literal["light", "dark"]
-
-
-class Threads(ThreadingMixIn, WSGIServer):
-    """Browsers keep a connection in reserve; a server that waits for its request would answer no other meanwhile."""
-
-    daemon_threads = True
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *args: Any) -> None:
-        pass
 
 
 class Visit:
@@ -40,18 +28,30 @@ class Visit:
 
     def __init__(self, site: AuthSite, address: str, page: Page) -> None:
         self.site, self.address, self.page = site, address, page
+        self.complaints: list[str] = []
+        """What the browser held against a page: something in it that its own policy forbids."""
+        page.on("console", lambda message: self.hear(message.text))
+
+    def hear(self, message: str) -> None:
+        if "Content Security Policy" in message:
+            self.complaints.append(message)
 
     def open(self, path: str) -> None:
         self.page.goto(self.address + path)
 
     def send(self, path: str, username: str = "Ada", password: str = PASSWORD) -> None:
-        """Fill in the form and send it, whatever the browser thinks of it."""
+        """Fill in a form for a name and a password, and send it."""
         self.open(path)
-        self.page.locator("form").evaluate("form => form.noValidate = true")
-        self.page.get_by_label("Username").fill(username)
-        self.page.get_by_label("Password").fill(password)
+        self.submit(username=username, password=password)
+
+    def submit(self, **typed: str) -> None:
+        """Fill in the page's form and send it, whatever the browser thinks of it."""
+        form = self.page.locator("form").last
+        form.evaluate("form => form.noValidate = true")
+        for name, value in typed.items():
+            form.locator(f"[name={name}]").fill(value)
         with self.page.expect_navigation():
-            self.page.locator("button").click()
+            form.locator("button").click()
 
     def end(self, reason: EndReason) -> None:
         for name in ("ada", LONG_NAME):
@@ -90,10 +90,69 @@ def logged_in(path: str, username: str = "Ada") -> Callable[[Visit], None]:
     return state
 
 
+def posted(path: str, **typed: str) -> Callable[[Visit], None]:
+    """The answer to a form of somebody who is logged in."""
+
+    def state(visit: Visit) -> None:
+        visit.send("/login")
+        visit.open(path)
+        visit.submit(**typed)
+
+    return state
+
+
 def posted_as_a_stranger(visit: Visit) -> None:
     visit.open("/form")
-    with visit.page.expect_navigation():
-        visit.page.locator("button").click()
+    visit.submit()
+
+
+def posted_too_late(visit: Visit) -> None:
+    visit.send("/login")
+    visit.open("/form")
+    visit.site.clock.tick(3600)
+    visit.submit()
+
+
+def throttled(visit: Visit) -> None:
+    for _ in range(40):
+        visit.send("/login", password="not the password")
+        if visit.page.get_by_text("again in").count():
+            return
+    pytest.fail("nothing is throttled")
+
+
+def logged_in_elsewhere(path: str) -> Callable[[Visit], None]:
+    """In three browsers, one of which has sent no word about itself."""
+
+    def state(visit: Visit) -> None:
+        for agent in (FIREFOX, ""):
+            visit.site.browser().do(
+                lambda environ: visit.site.auth.login(environ, "ada", PASSWORD), headers={"User-Agent": agent}
+            )
+            visit.site.clock.tick(5 * 3600)
+        logged_in(path)(visit)
+
+    return state
+
+
+def sent(path: str, **typed: str) -> Callable[[Visit], None]:
+    """The answer to a form that needs no login."""
+
+    def state(visit: Visit) -> None:
+        visit.open(path)
+        visit.submit(**typed)
+
+    return state
+
+
+def reset_to(password: str) -> Callable[[Visit], None]:
+    """The answer to this password, by a link that is good."""
+
+    def state(visit: Visit) -> None:
+        token = visit.site.auth.reset_token(visit.site.manager, "ada")
+        sent(f"/reset?token={token}", password=password)(visit)
+
+    return state
 
 
 #: How each state is reached, and what has the focus then: a field, the message, or nothing in particular.
@@ -108,25 +167,46 @@ STATES: dict[str, tuple[Callable[[Visit], None], str | None]] = {
     "login, logged in by a long name": (logged_in("/login", LONG_NAME), None),
     "login, expired": (expired, None),
     **{f"login, ended: {reason}": (ended(reason), None) for reason in get_args(EndReason)},
+    "login, password was reset": (lambda visit: visit.open("/login?reset=1"), None),
+    "login, throttled": (throttled, "error"),
     "register": (lambda visit: visit.open("/register"), None),
-    "register, taken": (lambda visit: visit.send("/register"), "username"),
+    "register, taken": (lambda visit: visit.send("/register", password="the password of somebody else"), "username"),
     "register, bad name": (lambda visit: visit.send("/register", "ada lovelace"), "username"),
     "register, long name": (lambda visit: visit.send("/register", "a" * 300), "username"),
     "register, bad password": (lambda visit: visit.send("/register", "Bob", "short"), "password"),
     "register, both": (lambda visit: visit.send("/register", "ada lovelace", "short"), "username"),
     "register, logged in": (logged_in("/register", LONG_NAME), None),
+    "register, with fields of its own": (lambda visit: visit.open("/shop/register"), None),
+    "register, with nothing in them": (sent("/shop/register", username="Bob", password=PASSWORD), "email"),
     "logout": (logged_in("/logout"), None),
     "logout, of nobody": (lambda visit: visit.open("/logout"), None),
+    "password": (logged_in("/password"), None),
+    "password, of a long name": (logged_in("/password", LONG_NAME), None),
+    "password, not the current one": (posted("/password", password="x", new_password="y" * 16), "password"),
+    "password, too short": (posted("/password", password=PASSWORD, new_password="y"), "new_password"),
+    "password, both": (posted("/password", password="x", new_password="y"), "password"),
+    "password, changed": (posted("/password", password=PASSWORD, new_password="a new one, and long enough"), None),
+    "sessions, this one": (logged_in("/sessions"), None),
+    "sessions, several": (logged_in_elsewhere("/sessions"), None),
+    "sessions, one was ended": (logged_in_elsewhere("/sessions?ended=1"), None),
+    "confirm": (logged_in("/confirm"), None),
+    "confirm, of a long name": (logged_in("/confirm", LONG_NAME), None),
+    "confirm, not the password": (posted("/confirm", password="x"), "password"),
+    "confirm, for a form": (posted_too_late, "error"),
+    "confirm, another proof": (logged_in("/vault"), "error"),
+    "forgot": (lambda visit: visit.open("/forgot"), None),
+    "forgot, sent": (sent("/forgot", username="Ada"), None),
+    "reset": (lambda visit: visit.open("/reset?token=x"), None),
+    "reset, too short": (reset_to("x"), "password"),
+    "reset, used": (sent("/reset?token=x", password="a new one, and long enough"), "error"),
+    "reset, without a token": (lambda visit: visit.open("/reset"), "error"),
 }
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    executable = require("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+    with chromium_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -134,7 +214,16 @@ def site() -> AuthSite:
     site = AuthSite()
     for name in ("Ada", LONG_NAME):
         site.register(name)
+    site.auth = Auth(site.users, policy=POLICY, hasher=site.hasher, send=lambda *message: None)
     return site
+
+
+#: Fields that a site adds to the registration, of every kind.
+OWN_FIELDS = (
+    Field("email", "E-mail", kind="email", autocomplete="email", hint="For the link by which you get in again."),
+    Field("nickname", "What may we call you?", autocomplete="nickname", is_required=False),
+    Field("terms", "I have read the terms of this site, and agree to all of them", kind="checkbox"),
+)
 
 
 @pytest.fixture
@@ -142,20 +231,19 @@ def address(site: AuthSite) -> Iterator[str]:
     """The site, served on this machine."""
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        if environ["PATH_INFO"] == "/form":
+        if (environ["PATH_INFO"], environ["REQUEST_METHOD"]) == ("/form", "GET"):
             start_response("200 OK", [("Content-Type", "text/html")])
-            return [b'<form method="post" action="/members"><button>Send</button></form>']
-        user = site.auth.require_user(environ)
+            return [b'<form method="post"><button>Send</button></form>']
+        methods = ("security key",) if environ["PATH_INFO"] == "/vault" else ()
+        fresh = 900 if environ["PATH_INFO"] == "/form" else None
+        user = site.auth.require_user(environ, methods=methods, fresh=fresh)
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [user.username.encode()]
 
-    served = site.wrapped(AuthPages(app, site.auth, site_name=SITE_NAME))
-    with make_server("127.0.0.1", 0, served, Threads, Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join(10)
+    pages = AuthPages(app, site.auth, site_name=SITE_NAME)
+    site_with_fields = AuthPages(pages, site.auth, prefix="/shop", site_name=SITE_NAME, fields=OWN_FIELDS)
+    with served(site.wrapped(site_with_fields)) as it:
+        yield it.url
 
 
 @pytest.fixture
@@ -186,7 +274,7 @@ def test_everybody_can_use_every_page(visit: Visit, state: Callable[[Visit], Non
         if page.evaluate("document.documentElement.scrollWidth") > width:
             found.append(f"{scheme}, {width}: wider than the screen")
 
-    assert found == []
+    assert found + visit.complaints == []
     assert focused == (focus or "")
     assert page.title().startswith("Error: ") == (focus is not None)
     assert page.title().endswith(SITE_NAME)

@@ -131,7 +131,7 @@ def test_login_page_leads_through_a_registration(run: Callable[[int], dict[str, 
     """And greets the new account."""
     visitor = TestApp(run(2)["wrapped"]())
     form = visitor.get("/").follow().click(href="/register").form
-    form["username"], form["password"] = "Ada", "correct horse battery staple"
+    form["username"], form["password"] = "Ada", "seven quiet lanterns drift"
 
     assert form.submit().follow().text == "Hello Ada. You log out at /logout.\n"
 
@@ -142,7 +142,7 @@ def test_programs_that_serve_nothing_print_something(
     """A login without a browser, and Ada's sessions, before there is one and afterwards."""
     run(3)
     run(4)
-    TestApp(run(2)["wrapped"]()).post("/register", {"username": "Ada", "password": "correct horse battery staple"})
+    TestApp(run(2)["wrapped"]()).post("/register", {"username": "Ada", "password": "seven quiet lanterns drift"})
     run(4)
 
     logged_in, nobody, sessions, export, ended = capsys.readouterr().out.splitlines()

@@ -20,7 +20,7 @@ from tests.support.servers import end_process
 from tests.support.shops import SHOPS, Shop, environ
 from tests.support.tls import CHROMIUM_ARGUMENTS, DAY
 
-PASSWORD = "correct horse battery staple"
+PASSWORD = "seven quiet lanterns drift"
 
 #: The socket listens already: no port to find, no start to wait for.
 SERVE = """

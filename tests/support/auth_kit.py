@@ -23,14 +23,15 @@ import pytest
 from webtest import TestApp, TestResponse
 
 from sessionware import Event, MemoryStore, SessionManager, Store
-from sessionware.auth import Argon2Hasher, Auth, MemoryUsers, PasswordPolicy, User, Users, Verified
+from sessionware.auth import Argon2Hasher, Auth, MemoryUsers, PasswordPolicy, Throttle, User, Users, Verified
 from tests.support.fixed import SECRET, Clock
 
-PASSWORD = "correct horse battery staple"
+PASSWORD = "seven quiet lanterns drift"
 CHEAP = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
 POLICY = PasswordPolicy()
+THROTTLE = Throttle()
 ADDRESS = "192.0.2.7"
-"""Where every visitor comes from."""
+"""Where visitors come from, unless a test says otherwise."""
 
 Act = Callable[[dict[str, Any]], Any]
 
@@ -128,6 +129,8 @@ class AuthSite:
         hasher: Argon2Hasher = CHEAP,
         store: Store | None = None,
         policy: PasswordPolicy = POLICY,
+        throttle: Throttle | None = THROTTLE,
+        known_devices: bool = True,
         **settings: Any,
     ) -> None:
         self.users: Any = CountingUsers(users or MemoryUsers())
@@ -137,7 +140,7 @@ class AuthSite:
         self.hasher = CountingHasher(hasher)
         settings = {"secret": SECRET, "on_event": self.events.append, **settings}
         self.manager = SessionManager(store=self.store, clock=self.clock, **settings)
-        self.auth = Auth(self.users, policy=policy, hasher=self.hasher)
+        self.auth = Auth(self.users, policy=policy, hasher=self.hasher, throttle=throttle, known_devices=known_devices)
         self.wsgi = self.wrapped(_application)
 
     def wrapped(self, app: Any) -> Any:
@@ -152,8 +155,8 @@ class AuthSite:
         self.users.calls.clear()
         return user
 
-    def browser(self) -> AuthBrowser:
-        return AuthBrowser(self)
+    def browser(self, address: str = ADDRESS) -> AuthBrowser:
+        return AuthBrowser(self, address=address)
 
     def logged_in(self, username: str, password: str = PASSWORD) -> AuthBrowser:
         """A browser in which this user is logged in."""
@@ -169,15 +172,16 @@ class AuthSite:
 class AuthBrowser:
     """One browser, with its cookies."""
 
-    def __init__(self, site: AuthSite, cookies: Iterable[Cookie] = ()) -> None:
+    def __init__(self, site: AuthSite, cookies: Iterable[Cookie] = (), address: str = ADDRESS) -> None:
         self.site = site
+        self.address = address
         self.client = TestApp(site.wsgi)
         for cookie in cookies:  # not by WebTest's set_cookie, which puts the value in quotes
             self.client.cookiejar.set_cookie(copy(cookie))
 
     def copied(self) -> AuthBrowser:
         """A thief's browser, or another tab: one with the cookies that this one has by now."""
-        return AuthBrowser(self.site, self.client.cookiejar)
+        return AuthBrowser(self.site, self.client.cookiejar, self.address)
 
     def do(
         self, act: Act, *, method: str = "POST", status: str = "200 OK", headers: Mapping[str, str] | None = None
@@ -199,7 +203,7 @@ class AuthBrowser:
             "/",
             method=method,
             headers=dict(headers or {}),
-            environ={"test.visit": visit, "REMOTE_ADDR": ADDRESS},
+            environ={"test.visit": visit, "REMOTE_ADDR": self.address},
             expect_errors=True,
         )
         return visit["result"], response
@@ -211,7 +215,8 @@ class AuthBrowser:
 
     @property
     def cookies(self) -> dict[str, str]:
-        return dict(self.client.cookies)
+        """Those of sessions. By the others, an account knows the browser for long after the logout."""
+        return {name: value for name, value in self.client.cookies.items() if not name.endswith("_known")}
 
 
 def _application(environ: dict[str, Any], start_response: Any) -> list[bytes]:

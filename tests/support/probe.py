@@ -32,7 +32,7 @@ from sessionware.auth import hash_password, verify_password
 Environ = dict[str, Any]
 Page = Callable[[Environ, Any], Iterable[bytes]]
 
-PASSWORD = "correct horse battery staple"
+PASSWORD = "seven quiet lanterns drift"
 FILE_SIZE = 20_000  # more than a server reads at once
 MOST_CHUNKS = 4_000  # of 64 KiB: more than any buffer between here and a client who has gone
 

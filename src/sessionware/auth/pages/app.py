@@ -2,43 +2,63 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from ..._types import Environ, StartResponse, WSGIApplication
-from ...errors import AuthError, ConfigError, NotLoggedIn
+from ...errors import AuthError, NotFresh, NotLoggedIn
 from ..auth import Auth
-from . import login, logout, register
-from .forms import BadForm
-from .html import Page, render_page
+from . import confirm, forgot, login, logout, password, register, reset, sessions, time_left
+from .asking import Asking
+from .checks import check_arguments, check_paths, check_render, check_step_up, check_without
+from .forms import REMEMBER, BadForm
+from .html import render_page
+from .messages import Messages
+from .own_fields import check_own_fields
+from .page import Field, Page
 from .passage import Answer, Passage
-from .redirects import safe_next
-from .request import PageFile, PageRequest, Response, Settings
+from .request import PageRequest, Response
+from .settings import PageFile, Settings
 
 #: Every page there is. A new one is a file beside this one, and a line here.
 PAGES: tuple[PageFile, ...] = (
     login,
     register,
     logout,
+    password,
+    sessions,
+    confirm,
+    forgot,
+    reset,
+    time_left,
 )
-
-_is_prefix = re.compile(r"(/[A-Za-z0-9._~-]+)*").fullmatch
 
 
 class AuthPages:
-    """Serves /login, /register and /logout, and passes every other request on to the application.
+    """Serves the pages for accounts, and passes every other request on to the application.
 
-    Where the application raises `NotLoggedIn`, the visitor is sent to the login page and back.
+    They are /login, /register, /logout, /password, /sessions, /confirm and /reset, /forgot if the `Auth` has a `send`,
+    and /session for scripts. Where the application raises `NotLoggedIn`, the visitor is sent to the login page and
+    back, and by `NotFresh` to /confirm and back.
 
     Args:
         app: The WSGI application behind the pages.
         auth: The accounts and sessions that the pages work on.
-        prefix: What goes before the three paths, such as "/account".
+        prefix: What goes before their paths, such as "/account". The path that the application is mounted under goes
+            before every path, those below too.
         home: The path to go to if nothing else was asked for.
         login_after_register: Whether registering logs in too. If not, it leads to the login page.
+        remember_me: Whether the login page offers to stay logged in when the browser is closed.
         site_name: The name of the site, which the pages show.
         stylesheet: The path of a style sheet that gives the pages the site's colours.
-        render: Takes a `Page` and returns its HTML. Style sheets and images must come from this site.
+        fields: Fields of your own at the registration. What is typed is kept in the account's `data`.
+        without: The names of pages that your application serves itself, at the same paths, such as `("login",)`.
+            Redirects and links lead there as before.
+        step_up: Pages of your own that prove something else than the password, by the method's name, such as
+            `{"totp": "/second-factor"}`. They get `next`, where to go afterwards.
+        render: Takes a `Page` and the request, which has an `environ`, and returns HTML. Style sheets and images must
+            come from this site.
+        messages: Words of your own, or of another language, by the ids in docs/reference.md.
 
     Raises:
         ConfigError: An argument is wrong; the message says what to write instead.
@@ -52,14 +72,23 @@ class AuthPages:
         prefix: str = "",
         home: str = "/",
         login_after_register: bool = True,
+        remember_me: bool = True,
         site_name: str = "",
         stylesheet: str = "",
-        render: Callable[[Page], str] = render_page,
+        fields: Sequence[Field] = (),
+        without: Collection[str] = (),
+        step_up: Mapping[str, str] | None = None,
+        render: Callable[[Page, Any], str] = render_page,
+        messages: Mapping[str, str] | None = None,
     ) -> None:
-        _check(app, auth, login_after_register, render)
-        _check_paths(prefix, home, stylesheet)
+        check_arguments(app, auth, login_after_register=login_after_register, remember_me=remember_me)
+        check_paths(prefix, home, stylesheet)
+        check_render(render)
+        left_out = check_without(without, PAGES)
+        served = [page for page in PAGES if page.PATH not in left_out and (page is not forgot or auth.can_send)]
+        there = left_out.union(page.PATH for page in served)
         self._app = app
-        self._pages = {prefix + page.PATH: page for page in PAGES}
+        self._pages = {prefix + page.PATH: page for page in served}
         self._settings = Settings(
             auth=auth,
             prefix=prefix,
@@ -67,9 +96,22 @@ class AuthPages:
             login_after_register=login_after_register,
             site_name=site_name,
             stylesheet=stylesheet,
+            step_up=check_step_up({} if step_up is None else step_up),
             render=render,
-            no_destinations=frozenset(path for path, page in self._pages.items() if not page.IS_DESTINATION),
+            messages=Messages.of(PAGES, {} if messages is None else messages),
+            fields=_fields(fields, remember_me),
+            there=there,
+            left_out=left_out,
+            no_destinations=frozenset(
+                prefix + page.PATH for page in PAGES if page.PATH in there and not page.IS_DESTINATION
+            ),
         )
+        self._asking = Asking(self._settings)
+
+    @property
+    def messages(self) -> Mapping[str, str]:
+        """Every text of the pages by its id, in the words that they are shown in."""
+        return self._settings.messages.texts
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
@@ -87,67 +129,45 @@ class AuthPages:
                 return page.get(request)
             if environ["REQUEST_METHOD"] == "POST":
                 return page.post(request)
-        except NotLoggedIn:
-            return self._ask_for_login(environ)
+        except (NotLoggedIn, NotFresh) as error:
+            # A page of ours can be come back to, also from what was posted to it.
+            back = request.next if not page.IS_DESTINATION else "" if request.is_reading else request.own_path
+            return self._asking.answer(environ, error, back=back)
         except AuthError as error:
             return request.refuse(error)
-        response = request.refuse(BadForm(405, "This page accepts forms sent by POST."))
+        response = _refuse_method(request, page)
         response.headers["Allow"] = "GET, HEAD, POST"
         return response
 
-    # In front of the application
-
     def _pass_on(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """The application's own response, or the way to the login if it asks for one before it has sent anything."""
+        """The application's own response, or the way on if it refuses the visitor before it has sent anything."""
         auth = self._settings.auth
         # A copy, because an application may change the environ: a dispatcher moves parts of the path, for example.
         entry = environ.copy()
         passage = Passage(
             start_response,
-            is_asked=auth._watch_login(environ),
+            refused=auth._watch_login(environ),
             is_meant=lambda error: error.environ_key in (None, auth.environ_key),
-            ask=lambda is_500: _answer(self._ask_for_login(entry, is_500), entry),
+            answer=lambda error, is_500: _answer(self._asking.answer(entry, error, is_500=is_500), entry),
         )
         return passage.serve(self._app, environ)
 
-    def _ask_for_login(self, environ: Environ, is_500: bool = False) -> Response:
-        """The way to the login, and an event, so that the operator need not wonder where a 500 has gone."""
-        path = PageRequest(environ, login, self._settings).own_path
-        self._settings.auth._tell_login_required(environ, f"{path}, in place of status 500" if is_500 else path)
-        return self._way_to_login(environ)
 
-    def _way_to_login(self, environ: Environ) -> Response:
-        """A redirect to the login page, the login page itself, or for a script a few words."""
-        request = PageRequest(environ, login, self._settings)
-        if not request.is_navigation:
-            return request.refuse_briefly(NotLoggedIn())
-        if request.is_reading:
-            return request.redirect(request.path_to(login.PATH, next=safe_next(request.own_address, "")))
-        # What was posted would be lost on the way there and back, so this is not a place to come back to.
-        return request.refuse(NotLoggedIn())
+def _fields(own: Sequence[Field], remember_me: bool) -> dict[str, tuple[Field, ...]]:
+    """The fields of the pages on which the site's owner has changed any."""
+    checked = check_own_fields(own, taken=[field.name for field in register.FIELDS])
+    changed = {register.PATH: (*register.FIELDS, *checked)}
+    if not remember_me:
+        changed[login.PATH] = tuple(field for field in login.FIELDS if field is not REMEMBER)
+    return changed
+
+
+def _refuse_method(request: PageRequest, page: PageFile) -> Response:
+    error = BadForm(405, "method")
+    return request.refuse(error) if page.TITLE else request.refuse_briefly(error)
 
 
 def _answer(response: Response, environ: Environ) -> Answer:
     """For plain WSGI. WebOb's own way to send a response would make `Location` absolute."""
     body = b"" if environ["REQUEST_METHOD"] == "HEAD" else response.body
     return Answer(response.status, response.headerlist, body)
-
-
-def _check(app: object, auth: object, login_after_register: object, render: object) -> None:
-    if not callable(app):
-        raise ConfigError(f"AuthPages(app, auth): app must be a WSGI application, not {type(app).__name__}.")
-    if not isinstance(auth, Auth):
-        raise ConfigError(f"AuthPages(app, auth): auth must be an Auth, not {type(auth).__name__}.")
-    if not isinstance(login_after_register, bool):
-        raise ConfigError(f"login_after_register={login_after_register!r}: write True or False.")
-    if not callable(render):
-        raise ConfigError(f"render={render!r}: pass a function that takes a Page and returns HTML.")
-
-
-def _check_paths(prefix: str, home: str, stylesheet: str) -> None:
-    if not isinstance(prefix, str) or not _is_prefix(prefix):
-        raise ConfigError(f'prefix={prefix!r}: write a path such as "/account", without a slash at the end.')
-    if not home or safe_next(home, "") != home:
-        raise ConfigError(f'home={home!r}: write a path of this site, such as "/".')
-    if stylesheet and safe_next(stylesheet, "") != stylesheet:
-        raise ConfigError(f'stylesheet={stylesheet!r}: write a path of this site, such as "/static/login.css".')

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .html import Field, Link
+from ...errors import StoreError
+from .page import Field, Link
 from .request import PageRequest, Response
 
 PATH = "/logout"
@@ -10,12 +11,13 @@ TITLE = "Log out"
 SUBMIT = "Log out"
 FIELDS: tuple[Field, ...] = ()
 LINKS: tuple[Link, ...] = (Link("Stay logged in", href=""),)
+MESSAGES = {"logged_out": "You are logged out."}
 IS_DESTINATION = False
 
 
 def get(request: PageRequest) -> Response:
-    """The question. A link, or an image on another site, must not log anybody out."""
-    return request.show()
+    """The question, if there is anybody to ask. A link, or an image on another site, must not log anybody out."""
+    return request.show() if _may_be_logged_in(request) else request.show_done(request.text("logged_out"))
 
 
 def post(request: PageRequest) -> Response:
@@ -24,3 +26,11 @@ def post(request: PageRequest) -> Response:
     response = request.redirect(request.home)
     response.headers["Clear-Site-Data"] = '"cache"'  # what the browser kept of the pages seen before
     return response
+
+
+def _may_be_logged_in(request: PageRequest) -> bool:
+    """Also if it cannot be found out. Asked of the session, because it may be that of an account that is no more."""
+    try:
+        return request.session.username is not None
+    except StoreError:
+        return True

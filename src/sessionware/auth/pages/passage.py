@@ -1,8 +1,8 @@
-"""One request on its way through the application, which may ask for a login by raising `NotLoggedIn`.
+"""One request on its way through the application, which may raise `NotLoggedIn` or `NotFresh`.
 
-Many frameworks catch that and make a 500 of it. So a 500 that follows a `require_user` that failed is held back until
-its first chunk, the last moment at which another response can take its place (PEP 3333). Anything else is passed on as
-it is.
+Many frameworks catch those and make a 500 of them. So a 500 that follows a `require_user` that failed is held back
+until its first chunk, the last moment at which another response can take its place (PEP 3333). Anything else is passed
+on as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from ..._bodies import NO_FILES, WHOLE, is_file, watched_files
 from ..._types import Environ, Headers, StartResponse, WSGIApplication
-from ...errors import NotLoggedIn
+from ...errors import NotFresh, NotLoggedIn
+from ..login_mark import Refusal
 
 
 class Answer(NamedTuple):
@@ -29,21 +30,21 @@ class Passage:
 
     Args:
         start_response: The server's.
-        is_asked: Whether a 500 means that a login was asked for.
-        is_meant: Whether an exception asks for this login, and not for that of another session.
-        ask: Makes the response that takes the place of the application's. It is told whether that is a 500.
+        refused: What the application refused the visitor for, if a 500 means that.
+        is_meant: Whether an exception is about this login, and not about that of another session.
+        answer: Makes the response that takes the place of the application's. It is told whether that is a 500.
     """
 
     def __init__(
         self,
         start_response: StartResponse,
         *,
-        is_asked: Callable[[], bool],
-        is_meant: Callable[[NotLoggedIn], bool],
-        ask: Callable[[bool], Answer],
+        refused: Callable[[], Refusal | None],
+        is_meant: Callable[[Refusal], bool],
+        answer: Callable[[Refusal, bool], Answer],
     ) -> None:
         self._start_response = start_response
-        self._is_asked, self._is_meant, self._ask = is_asked, is_meant, ask
+        self._refused, self._is_meant, self._answer = refused, is_meant, answer
         self._is_started = self._is_out = False
         self._held: tuple[Any, ...] | None = None
         self._server_write: Callable[[bytes], object] | None = None
@@ -56,7 +57,7 @@ class Passage:
         files = NO_FILES if wrapper is None or isinstance(wrapper, type) else watched_files(environ, wrapper)
         try:
             body = app(environ, self._start)
-        except NotLoggedIn as error:
+        except (NotLoggedIn, NotFresh) as error:
             return [self.replace_for(error)]
         is_whole = type(body) in WHOLE or is_file(body, wrapper, files)
         if self._is_started and self._held is None and self.replacement is None and is_whole:
@@ -64,32 +65,33 @@ class Passage:
             return body
         return _Body(self, body)
 
-    def replace(self, exc_info: Any = None, *, is_500: bool = False) -> bytes:
-        """Start the response that asks for a login, and return its body.
+    def replace(self, refusal: Refusal, exc_info: Any = None, *, is_500: bool = False) -> bytes:
+        """Start the response that leads on from the refusal, and return its body.
 
         If headers are out already, the server raises `exc_info` again.
         """
         if self.replacement is not None:
             return self.replacement
         self._held = None
-        answer = self._ask(is_500)
+        answer = self._answer(refusal, is_500)
         _call(self._start_response, answer.status, answer.headers, exc_info)
         self.replacement = answer.body
         return answer.body
 
-    def replace_for(self, error: NotLoggedIn) -> bytes:
+    def replace_for(self, error: Refusal) -> bytes:
         """The same for an exception that is being handled. It is raised again if another session is meant."""
         if not self._is_meant(error):
             raise error
-        return self.replace(sys.exc_info())
+        return self.replace(error, sys.exc_info())
 
     def settle(self) -> None:
         """Start the 500 that was held back, if one was, or the response that takes its place."""
         held, self._held = self._held, None
         if held is None:
             return
-        if self._is_asked():  # again: since then, somebody may have been found, or the store have failed
-            self.replace(held[2], is_500=True)
+        refusal = self._refused()  # again: since then, somebody may have been found, or the store have failed
+        if refusal is not None:
+            self.replace(refusal, held[2], is_500=True)
         else:
             self._server_write = _call(self._start_response, *held)
 
@@ -103,7 +105,7 @@ class Passage:
             raise AssertionError("start_response was called a second time, without exc_info (PEP 3333)")
         if self.replacement is not None:
             raise exc_info[1].with_traceback(exc_info[2])
-        if status.split(" ")[0] == "500" and not self._is_out and self._is_asked():
+        if status.split(" ")[0] == "500" and not self._is_out and self._refused() is not None:
             self._held = (status, headers, exc_info)
             return self._write
         self._held, self._is_started = None, True
@@ -118,7 +120,7 @@ class Passage:
 
 
 class _Body:
-    """The body of an application that may ask for a login until its first chunk is fetched."""
+    """The body of an application that may refuse the visitor until its first chunk is fetched."""
 
     def __init__(self, passage: Passage, body: Iterable[bytes]) -> None:
         self._passage = passage
@@ -153,7 +155,7 @@ class _Body:
                 self._chunks = iter(self._body)
                 first = next(self._chunks, None)
                 self._passage.settle()
-        except NotLoggedIn as error:
+        except (NotLoggedIn, NotFresh) as error:
             self._passage.replace_for(error)
         return first
 

@@ -2,94 +2,53 @@
 
 from __future__ import annotations
 
-import json
 import re
-from base64 import b64encode
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from hashlib import sha256
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qs, quote
 
-from webob import Response
-
+from ..._hidden import HiddenText
 from ..._request import get_session
 from ..._types import Environ
-from ...errors import AuthError, StoreError
+from ...errors import AuthError, NotFresh, PasswordRejected, StoreError
+from ...session import Session
 from ..auth import Auth
+from ..passwords import MAX_CHARACTERS
 from ..users.base import User
+from .answers import Response, brief, data, document, redirect
 from .forms import Form, read_form
-from .html import STYLE, Field, Link, Page
+from .html import markup
+from .messages import link_id, name_of
+from .own_fields import FieldRejected
+from .owner import OtherOwner
+from .page import Field, Link, Page
 from .redirects import safe_next
+from .settings import PageFile, Settings
 
-__all__ = ["PageFile", "PageRequest", "Response", "Settings"]
-
-_STYLE_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
-
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'self' 'sha256-{_STYLE_HASH}'; img-src 'self'; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "Vary": "Cookie, Sec-Fetch-Site, Sec-Fetch-Mode, Origin, Accept",
-}
+__all__ = ["PageRequest", "Response"]
 
 _IN_PATH = "/!$&'()*+,;=:@~"  # what stands for itself in a path (RFC 3986 §3.3)
 
 
-class PageFile(Protocol):
-    """What the file of a page contains: first, as data, what the page is, then what it does.
+class PageRequest:
+    """One request for a page. It has an `environ`, so `Auth` accepts it as a request.
 
-    Its other messages are constants beside these. `get` and `post` may raise an `AuthError`, which is shown on the
-    page: at a field if it is about that field alone, else above the form. `NotLoggedIn` leads to the login page.
+    Args:
+        environ: The request's.
+        page: The page that is asked for, or that is shown in the place of another.
+        settings: The arguments of `AuthPages`.
+        back: Where to go afterwards, if the request itself does not say so.
     """
 
-    PATH: str
-    """Where it is, after the prefix."""
-    TITLE: str
-    SUBMIT: str
-    """What its button says."""
-    FIELDS: tuple[Field, ...]
-    """The fields of its form. In a hint, `{minimum_length}` stands for the minimum length of a new password."""
-    LINKS: tuple[Link, ...]
-    """Links to other pages by their `PATH`, or to the site's home by an empty one."""
-    IS_DESTINATION: bool
-    """Whether a login may lead there."""
-
-    def get(self, request: PageRequest, /) -> Response:
-        """Show the page."""
-
-    def post(self, request: PageRequest, /) -> Response:
-        """Do what the form asks for."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The arguments of `AuthPages`, the same for every request."""
-
-    auth: Auth
-    prefix: str
-    home: str
-    login_after_register: bool
-    site_name: str
-    stylesheet: str
-    render: Callable[[Page], str]
-    no_destinations: frozenset[str]
-    """The paths of the pages that no login leads to."""
-
-
-class PageRequest:
-    """One request for a page. It has an `environ`, so `Auth` accepts it as a request."""
-
-    def __init__(self, environ: Environ, page: PageFile, settings: Settings) -> None:
+    def __init__(self, environ: Environ, page: PageFile, settings: Settings, *, back: str = "") -> None:
         self.environ = environ
         self.settings = settings
         self.auth: Auth = settings.auth
         self._page = page
+        self._back = back
         self._form = Form()
+        self._known: dict[str, str] = {}
 
     # What was asked
 
@@ -113,21 +72,27 @@ class PageRequest:
         return None if accept is None else frozenset(part.split(";")[0].strip().lower() for part in accept.split(","))
 
     def parameter(self, name: str) -> str:
-        """A parameter of the query; empty if there is none."""
-        query: str = self.environ.get("QUERY_STRING", "")
-        return parse_qs(query).get(name, [""])[0]
+        """A parameter of the query; empty if there is none. Hidden, because it may be a token."""
+        query = HiddenText(self.environ.get("QUERY_STRING", ""))
+        return HiddenText(parse_qs(query).get(name, [""])[0])
 
     def read_form(self) -> Form:
-        """What was posted. If the page is shown again, it shows what was typed. Raises `BadForm`."""
-        self._form = read_form(self.environ, self._page.FIELDS)
-        return self._form
+        """What was posted. If the page is shown again, it shows what was typed. Raises `BadForm`.
+
+        It does not show what another site sent, or people would add a password to a name that they have not typed.
+        """
+        ours = [field for field in self.fields if field in self._page.FIELDS]
+        form = read_form(self.environ, ours, self.own_fields)
+        if not self.session.is_foreign:
+            self._form = form
+        return form
 
     def take_end_reason(self) -> str:
         """Why the visitor's session is over, once: the cookie that names it is removed. Empty if it is not.
 
         A request that shows nobody the page, such as a prefetch or a script's, does not take it.
         """
-        session = get_session(self.environ, self.auth.environ_key)
+        session = self.session
         try:
             reason = session.ended_because
             if reason and self._is_seen:
@@ -145,11 +110,22 @@ class PageRequest:
             return None
 
     @property
+    def session(self) -> Session:
+        """The session that the pages work on."""
+        return get_session(self.environ, self.auth.environ_key)
+
+    @property
+    def now(self) -> int:
+        """Seconds since the epoch, by the clock of the site's sessions."""
+        return self.session.manager._now()
+
+    @property
     def _is_seen(self) -> bool:
         """Whether a person will see the page, as far as the browser says."""
         environ = self.environ
-        is_ahead = "HTTP_SEC_PURPOSE" in environ or "HTTP_X_SESSION_PASSIVE" in environ
-        return environ["REQUEST_METHOD"] == "GET" and self.is_navigation and not is_ahead
+        is_ahead = any(f"HTTP_{name}" in environ for name in ("SEC_PURPOSE", "PURPOSE", "X_MOZ", "X_SESSION_PASSIVE"))
+        is_framed = environ.get("HTTP_SEC_FETCH_DEST", "document") != "document"  # no frame shows a page of ours
+        return environ["REQUEST_METHOD"] == "GET" and self.is_navigation and not is_ahead and not is_framed
 
     # Where things are
 
@@ -161,7 +137,8 @@ class PageRequest:
     @property
     def next(self) -> str:
         """Where the visitor asked to go afterwards; empty for home, another site, and a page such as /login."""
-        wanted = safe_next(self.parameter("next") if self.is_reading else self._form["next"], "")
+        asked = self.parameter("next") if self.is_reading else self._form["next"]
+        wanted = safe_next(self._back or asked, "")
         path = re.split("[?#]", wanted)[0].removeprefix(self._base)
         return "" if wanted == self.home or path in self.settings.no_destinations else wanted
 
@@ -172,8 +149,13 @@ class PageRequest:
 
     def path_to(self, page: str, **query: str) -> str:
         """The path to another page by its `PATH`, with those parameters of the query that are not empty."""
+        return self.path_of_site(f"{self.settings.prefix}{page}", **query)
+
+    def path_of_site(self, path: str, **query: str) -> str:
+        """The same for a path that the site's owner set, which no prefix goes before."""
         filled = "&".join(f"{name}={quote(value, safe='/')}" for name, value in query.items() if value)
-        return f"{self._base}{self.settings.prefix}{page}" + (f"?{filled}" if filled else "")
+        mark = "&" if "?" in path else "?"
+        return f"{self._base}{path}" + (f"{mark}{filled}" if filled else "")
 
     @property
     def own_address(self) -> str:
@@ -194,82 +176,153 @@ class PageRequest:
     def _quoted(self, name: str) -> str:
         return quote(self.environ.get(name, "").encode("latin-1"), safe=_IN_PATH)
 
+    # What is on the page
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields of its form, with those that the site's owner has added."""
+        return self.settings.fields_of(self._page)
+
+    @property
+    def own_fields(self) -> tuple[Field, ...]:
+        """Those that the site's owner has added."""
+        return tuple(field for field in self.fields if field not in self._page.FIELDS)
+
+    def text(self, id: str, **values: object) -> str:
+        """One of the page's `MESSAGES`, in the site's words."""
+        return self.settings.messages.say(f"{self._name}.{id}", **values)
+
+    def password_rejections(self, username: str, password: HiddenText) -> list[AuthError]:
+        """What is wrong with a new password, to be said with what else is wrong."""
+        try:
+            self.auth._check_new_password(username, password)
+        except PasswordRejected as error:
+            return [error]
+        return []
+
+    def know(self, **values: str) -> None:
+        """Fill in fields that the visitor does not, whatever was posted for them."""
+        self._known.update(values)
+
+    def links_to(self, *paths: str) -> tuple[Link, ...]:
+        """Its links to these pages alone, or, by an empty path, to the site's home."""
+        found = (link for link in self._page.LINKS if link.href in paths and link.href in ("", *self.settings.there))
+        return tuple(map(self._link, found))
+
     # How to answer
 
-    def show(self, *, notice: str = "") -> Response:
-        """The page."""
-        return self._render(self._filled_in(notice=notice), 200)
+    def show(self, *, notice: str = "", **changes: Any) -> Response:
+        """The page, with other things on it than its file says, if they are given by the names that `Page` has."""
+        return self._render(replace(self._filled_in(), notice=notice, **changes))
+
+    def show_done(self, notice: str, *links: Link) -> Response:
+        """The page without its form, because there is nothing to do (any more): with a way on, and others."""
+        onwards = Link(self.settings.messages.say("page.continue"), self.destination)
+        return self.show(notice=notice, fields=(), submit="", links=(onwards, *links))
 
     def show_logged_in(self, notice: str) -> Response:
         """The page without its form, for somebody who is logged in already: with a way on, and one out."""
-        links = (Link("Continue", self.destination), Link("Log out", self.path_to("/logout")))
-        page = replace(self._filled_in(notice=notice), fields=(), submit="", links=links)
-        return self._render(page, 200)
+        return self.show_done(notice, Link(self.settings.messages.say("page.log_out"), self.path_to("/logout")))
 
-    def refuse(self, error: AuthError, *others: AuthError) -> Response:
+    def refuse(self, error: AuthError, *others: AuthError, **changes: Any) -> Response:
         """The page again, saying what went wrong and marking the fields that it is about."""
-        response = self._render(self._filled_in(errors=(error, *others)), error.status)
+        page = replace(self._filled_in((error, *others)), status=error.status, **changes)
+        response = self._render(page)
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
         return response
 
     def refuse_briefly(self, error: AuthError) -> Response:
         """A few words for a script, which can make nothing of a page."""
-        if any("json" in media_type for media_type in self._accepted or ()):
-            text, content_type = json.dumps({"error": error.reason, "message": error.message}), "application/json"
-        else:
-            text, content_type = error.message, "text/plain"
-        response = Response(status=error.status, content_type=content_type, charset="utf-8")
-        response.text = f"{text}\n"
-        response.headers.update(list(_HEADERS.items()))
-        return response
+        as_json = any("json" in media_type for media_type in self._accepted or ())
+        methods = (error.methods or ("password",)) if isinstance(error, NotFresh) else ()
+        return brief(error.reason, self._words(error), error.status, as_json=as_json, methods=methods)
+
+    def tell(self, **values: object) -> Response:
+        """Data for a script."""
+        return data(values)
 
     def redirect(self, path: str) -> Response:
-        """Redirect to a path, and not to an absolute address, which would depend on the Host header."""
-        response = Response(status=303, content_type="text/plain", charset="utf-8")
-        response.headers.update([*_HEADERS.items(), ("Location", path)])
-        return response
+        """Go on to a path."""
+        return redirect(path)
 
-    def _render(self, page: Page, status: int) -> Response:
-        html = self.settings.render(page)
-        response = Response(text=html, status=status, content_type="text/html", charset="utf-8")
-        response.headers.update(list(_HEADERS.items()))
-        return response
+    def _render(self, page: Page) -> Response:
+        whole = replace(page, document_title=self._document_title(page), html=HiddenText(markup(page)))
+        try:
+            html = self.settings.render(whole, self)
+        except AuthError as error:  # or it would look like a refusal of the page's own, and lead to this page again
+            name = type(error).__name__
+            raise RuntimeError(f"render() raised {name}: ask who is logged in by auth.user(request)") from error
+        if not isinstance(html, str):
+            raise TypeError(f"render(page, request) has to return the page's HTML as text, not {type(html).__name__}")
+        return document(html, page.status)
 
-    def _filled_in(self, *, notice: str = "", errors: tuple[AuthError, ...] = ()) -> Page:
-        page = self._page
-        fields = [self._field(field, errors) for field in page.FIELDS]
+    def _document_title(self, page: Page) -> str:
+        say = self.settings.messages.say
+        title = page.title
+        if page.site_name:
+            title = say("page.document_title", title=title, site_name=page.site_name)
+        return say("page.document_title_of_error", title=title) if page.error else title
+
+    def _filled_in(self, errors: tuple[AuthError, ...] = ()) -> Page:
+        fields = [self._field(field, errors) for field in self.fields]
         first = next((index for index, field in enumerate(fields) if field.is_invalid), None)
         if first is not None:
             fields[first] = replace(fields[first], has_focus=True)
+        settings = self.settings
         return Page(
-            name=page.PATH.strip("/"),
-            title=page.TITLE,
-            action=self.path_to(page.PATH),
-            submit=page.SUBMIT,
+            name=self._name,
+            title=settings.messages.say_or(f"{self._name}.title", self._page.TITLE),
+            action=self.path_to(self._page.PATH),
+            submit=settings.messages.say_or(f"{self._name}.submit", self._page.SUBMIT),
             home=self.home,
             fields=tuple(fields),
-            links=tuple(map(self._link, page.LINKS)),
+            links=self.links_to(*(link.href for link in self._page.LINKS)),
             next=self.next,
-            error=" ".join(error.message for error in errors),
-            notice=notice,
-            site_name=self.settings.site_name,
-            stylesheet=self.settings.stylesheet,
+            error=" ".join(map(self._words, errors)),
+            site_name=settings.site_name,
+            stylesheet=settings.stylesheet and self._base + settings.stylesheet,
+            lang=settings.messages.say("lang"),
+            dir=settings.messages.say("dir"),
         )
 
+    @property
+    def _name(self) -> str:
+        return name_of(self._page)
+
     def _field(self, field: Field, errors: tuple[AuthError, ...]) -> Field:
-        about = [error for error in errors if isinstance(error, field.errors)]
-        own = [error.message for error in about if self._is_about_one_field(error)]
+        about = [error for error in errors if _is_about(error, field)]
+        own = [self._words(error) for error in about if sum(_is_about(error, each) for each in self.fields) == 1]
+        say_or, id = self.settings.messages.say_or, f"{self._name}.{field.name}"
         return replace(
             field,
-            hint=field.hint.format(minimum_length=self.auth.policy.minimum_length),
-            value=self._form[field.name] if field.kind == "text" else "",
+            label=say_or(f"{id}.label", field.label),
+            hint=say_or(f"{id}.hint", field.hint, minimum_length=self.auth.policy.minimum_length),
+            value=self._known.get(field.name, "" if field.kind in ("password", "hidden") else self._form[field.name]),
             is_invalid=bool(about),
             error=" ".join(own),
         )
 
-    def _is_about_one_field(self, error: AuthError) -> bool:
-        return sum(isinstance(error, field.errors) for field in self._page.FIELDS) == 1
+    def _words(self, error: AuthError) -> str:
+        values: Mapping[str, object] = {
+            "minimum_length": self.auth.policy.minimum_length,
+            "maximum_length": MAX_CHARACTERS,
+            "username": error.username if isinstance(error, OtherOwner) else "",
+            "max_length": error.field.max_length if isinstance(error, FieldRejected) else "",
+        }
+        return self.settings.messages.of_error(self._name, error, **values)
 
     def _link(self, link: Link) -> Link:
-        return replace(link, href=self.path_to(link.href, next=self.next) if link.href else self.home)
+        say_or, id = self.settings.messages.say_or, f"{self._name}.{link_id(link.href)}"
+        return replace(
+            link,
+            label=say_or(id, link.label),
+            question=say_or(f"{id}.question", link.question),
+            href=self.path_to(link.href, next=self.next) if link.href else self.home,
+        )
+
+
+def _is_about(error: AuthError, field: Field) -> bool:
+    if isinstance(error, FieldRejected):
+        return error.field.name == field.name
+    return isinstance(error, field.errors)
