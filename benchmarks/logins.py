@@ -10,18 +10,18 @@ import logging
 import random
 import threading
 import time
-from itertools import combinations
 from pathlib import Path
-from statistics import NormalDist, median, quantiles
+from statistics import median, quantiles
 from typing import Any, NamedTuple
 
 from sessionware import Busy, LoginFailed, SessionManager
 from sessionware.auth import Argon2Hasher, Auth, MemoryUsers
 
 from .children import in_child
+from .ranks import told_apart
 
 SECRET = "the secret of a benchmark, and of nothing else"
-PASSWORD = "correct horse battery staple"
+PASSWORD = "seven quiet lanterns drift"
 
 logging.getLogger("sessionware").addHandler(logging.NullHandler())  # or each event would be printed
 
@@ -35,9 +35,6 @@ OLDER_COSTS = {
 
 #: How often each thread tries at least.
 ROUNDS = 5
-
-#: All cases together may be told apart by chance this often.
-LEVEL = 0.05
 
 
 class Plan(NamedTuple):
@@ -140,9 +137,7 @@ def timing(count: int, seed: int) -> list[dict[str, Any]]:
             begun_at = time.perf_counter()
             _refused(auth, manager, username, password)
             times[name].append(time.perf_counter() - begun_at)
-    pairs = list(combinations(cases, 2))
-    p_values = {frozenset(pair): mann_whitney(times[pair[0]], times[pair[1]]) for pair in pairs}
-    return [_timing_row(name, times[name], p_values, LEVEL / len(pairs)) for name in cases]
+    return told_apart(times)
 
 
 def _cases() -> tuple[dict[str, tuple[str, str]], MemoryUsers]:
@@ -165,38 +160,3 @@ def _cases() -> tuple[dict[str, tuple[str, str]], MemoryUsers]:
         "too long, unknown name": ("nobody", "x" * 1025),
     }
     return cases, users
-
-
-def _timing_row(name: str, times: list[float], p_values: dict[frozenset[str], float], least: float) -> dict[str, Any]:
-    own = {next(iter(pair - {name})): p for pair, p in p_values.items() if name in pair}
-    nearest = min(own, key=lambda other: own[other])
-    return {
-        "case": name,
-        "median_ms": round(median(times) * 1000, 2),
-        "p95_ms": round(quantiles(times, n=20)[-1] * 1000, 2),
-        "least_p": f"{own[nearest]:.2g}",
-        "against": nearest,
-        "told_apart": sum(p < least for p in own.values()),
-    }
-
-
-def mann_whitney(one: list[float], other: list[float]) -> float:
-    """How likely two samples of one distribution differ this much: the two-sided rank test, by its normal limit."""
-    both = sorted([(value, 0) for value in one] + [(value, 1) for value in other])
-    rank_sum = _rank_sum(both)
-    n, m = len(one), len(other)
-    mean, deviation = n * (n + m + 1) / 2, (n * m * (n + m + 1) / 12) ** 0.5
-    return 2 * (1 - NormalDist().cdf(abs(rank_sum - mean) / deviation))
-
-
-def _rank_sum(both: list[tuple[float, int]]) -> float:
-    """The sum of the ranks of the first sample. Equal values share the mean of their ranks."""
-    total, index = 0.0, 0
-    while index < len(both):
-        end = index
-        while end < len(both) and both[end][0] == both[index][0]:
-            end += 1
-        shared = (index + 1 + end) / 2
-        total += shared * sum(sample == 0 for _value, sample in both[index:end])
-        index = end
-    return total

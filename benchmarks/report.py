@@ -1,8 +1,8 @@
 """Turns the figures into tables and charts: `python -m benchmarks.report results.json --page docs/performance.md`.
 
 The tables go between the page's marks, of which each kind is there once at most, and stay as they are if the file has
-no figures for them: `<!-- generated: performance -->`, `<!-- generated: servers -->` or `<!-- generated: sizing -->`,
-and `<!-- end -->`. Charts go into `images/` beside the page. Without --page the tables are printed.
+no figures for them: `<!-- generated: performance -->`, or `servers`, `sizing` or `security` in its place, and
+`<!-- end -->`. Charts go into `images/` beside the page. Without --page the tables are printed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .targets import compared
 def as_markdown(results: Row) -> str:
     """All tables of which there are figures."""
     tables = by_mark(results)
-    return "\n\n".join(tables[mark] for mark in ("performance", "servers") if mark in tables) + "\n"
+    return "\n\n".join(tables[mark] for mark in ("performance", "servers", "security") if mark in tables) + "\n"
 
 
 def by_mark(results: Row) -> dict[str, str]:
@@ -47,6 +47,8 @@ def by_mark(results: Row) -> dict[str, str]:
     if servers := results.get("servers"):
         found["servers"] = f"{machine_line(results)} {servers_section(servers)}"
         found["sizing"] = f"{machine_line(results)}\n\n{sizing_table(servers['sizing'])}"
+    if refusals := results.get("refusals"):
+        found["security"] = f"{_short_machine_line(results)} {refusals_section(refusals)}"
     return found
 
 
@@ -153,6 +155,15 @@ def contention_section(rows: list[Row]) -> str:
     return "### Many clients at once\n\n" + rows_table(rows)
 
 
+def _short_machine_line(results: Row) -> str:
+    machine = results["machine"]
+    build = "compiled" if machine["is_compiled"] else "as plain Python"
+    return (
+        f"Measured on {machine['date']} on {machine['cores']} cores of {machine['cpu']}, Python {machine['python']}, "
+        f"SQLite {machine['sqlite']}; sessionware {build}."
+    )
+
+
 def import_section(figures: Row) -> str:
     return (
         "### Import\n\n"
@@ -168,6 +179,20 @@ def logins_section(figures: dict[str, list[Row]]) -> str:
             rows_table(figures["load"]),
             "### What the time of a refusal tells",
             rows_table(figures["timing"]),
+        )
+    )
+
+
+def refusals_section(figures: Row) -> str:
+    return "\n\n".join(
+        (
+            f"The machine's load was {figures['load']} when it began.",
+            "At the login page, with the hasher as it comes:",
+            rows_table(figures["login"]),
+            "With one that costs nothing, so that all the rest shows:",
+            rows_table(figures["login_cheap"]),
+            "At /forgot, and at the login page right after it:",
+            rows_table(figures["forgot"]),
         )
     )
 

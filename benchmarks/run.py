@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from . import contention, growth, imports, logins, macro, micro, servers
+from . import contention, growth, imports, logins, macro, micro, refusals, servers
 from .machine import describe
 from .report import as_markdown
 from .subjects import FAMILIES, subjects
@@ -76,6 +76,10 @@ def run_logins(is_quick: bool) -> Any:
     return logins.measure(plan)
 
 
+def run_refusals(is_quick: bool) -> Any:
+    return refusals.measure(refusals.Plan(20 if is_quick else 300, SEED))
+
+
 def run_servers(is_quick: bool) -> Any:
     return servers.measure(servers.quick(SEED) if is_quick else servers.thorough(SEED))
 
@@ -89,6 +93,7 @@ PARTS: dict[str, Callable[[bool], Any]] = {
     "contention": run_contention,
     "import": run_import,
     "logins": run_logins,
+    "refusals": run_refusals,
     "servers": run_servers,
 }
 

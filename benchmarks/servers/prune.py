@@ -19,7 +19,7 @@ from statistics import median, quantiles
 from typing import Any, NamedTuple
 
 from sessionware import Record, SessionwareError, Store
-from sessionware._core.records import prune_all
+from sessionware._core.upkeep import prune_all
 
 from ..children import in_child
 from .operations import PAYLOAD

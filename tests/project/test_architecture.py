@@ -34,6 +34,9 @@ LAYERS = """
     testing.clients
     testing.server_contract
     testing.scenarios  testing.store_contract  testing.users_contract
+    testing.scenarios.accounts  testing.scenarios.limits  testing.scenarios.sessions
+    testing.scenarios.promises
+    testing.scenarios.requests
     testing.interleaving.engine  testing.store_races
     testing.interleaving.ending
     testing.interleaving.site  testing.interleaving.states
@@ -41,17 +44,30 @@ LAYERS = """
     testing._cookie_jars
     auth
     auth.pages.app
-    auth.pages.passage
-    auth.pages.login  auth.pages.register  auth.pages.logout
+    auth.pages.asking  auth.pages.checks  auth.pages.passage
+    auth.pages.login  auth.pages.register  auth.pages.logout  auth.pages.password  auth.pages.sessions
+    auth.pages.confirm  auth.pages.forgot  auth.pages.reset  auth.pages.time_left
     auth.pages.request
-    auth.pages.forms
-    auth.pages.html  auth.pages.redirects
+    auth.pages.answers  auth.pages.settings
+    auth.pages.messages
+    auth.pages.own_fields  auth.pages.redirects
+    auth.pages.owner
+    auth.pages.forms  auth.pages.html
+    auth.pages.page
     auth.auth
-    auth.endings  auth.verify
-    auth.where
-    auth.mark
+    auth.accounts  auth.recovery
+    auth.session_limit
+    auth.endings  auth.verify  auth.step_up  auth.outbox  auth.new_passwords  auth.devices  auth.own_timeouts
+    auth.throttling.lanes  auth.throttling.known_devices
+    auth.throttling.buckets  auth.throttling.networks  auth.throttling.rarely  auth.where
+    auth.throttling.throttle
+    auth.login_mark
     auth.users
-    auth.policy  auth.users.memory  auth.users.sqlite  auth.users.sql
+    auth.policy.policy
+    auth.policy.breached  auth.policy.weakness
+    auth.policy.common_passwords  auth.policy.reduction
+    auth.policy.key_runs
+    auth.users.memory  auth.users.sqlite  auth.users.sql
     auth.passwords  auth.users.base
     auth._hashing_threads
     middleware
@@ -60,11 +76,13 @@ LAYERS = """
     session
     _dict_like  _flash  _habits
     _core.response
-    _core.commit  _core.csrf  _core.census  _core.copying
+    _core.one_time
+    _core.commit  _core.companions  _core.csrf  _core.census  _core.copying
     _core.transaction
     _core.lookup
-    _core.header  _core.records  _core.pairs  _core.copy_mark  _core.changes  _core.setup_warnings
-    _core.login  _core.pages
+    _core.header  _core.records  _core.shelf  _core.copy_mark  _core.changes  _core.setup_warnings
+    _core.login  _core.pairs
+    _core.pages  _core.place  _core.upkeep
     _core.lifetime
     _core.envelope  _core.tickets  _core.origins
     _core.environ  _core.values
@@ -92,7 +110,7 @@ LAYERS = """
     _bodies
     _urls
     errors  _types  _version  _storable  _repr  _hidden  _markup
-    _core  auth.pages  contrib  databases  testing.interleaving
+    _core  auth.pages  auth.policy  auth.throttling  contrib  databases  testing.interleaving
 """
 
 #: The imports that point upwards all the same, and why each must.
@@ -103,6 +121,10 @@ STRANGERS = [
     ("middleware", "auth"),
     ("_core.tickets", "session"),
     ("auth", "_core"),
+    ("auth.policy", "auth.throttling"),
+    ("auth.policy", "auth.where"),
+    ("auth.policy", "manager"),
+    ("auth.policy", "session"),
     ("auth", "_seals"),
     ("contrib", "_core"),
     ("contrib", "_seals"),
@@ -126,7 +148,10 @@ KINDS = {
     ),
     "auth.users": Kind(frozenset({"base"})),
     "cli": Kind(frozenset({"_command", "_output", "_arguments", "_progress", "_sealed", "_who", "_versions"})),
-    "auth.pages": Kind(frozenset({"request", "forms", "html"}), frozenset({"app", "passage", "redirects"})),
+    "auth.pages": Kind(
+        frozenset({"request", "forms", "owner", "own_fields", "page"}),
+        frozenset({"answers", "app", "asking", "checks", "html", "messages", "passage", "redirects", "settings"}),
+    ),
 }
 
 #: What there is for everybody outside, and so all that an adapter for a framework may use.
@@ -151,7 +176,7 @@ HOLDERS = {
     "pyramid": "contrib.pyramid contrib._pyramid_session",
     "redis": "stores._redis_package",
     "sqlalchemy": "databases.sql_pool",
-    "webob": "auth.pages.request",
+    "webob": "auth.pages.answers",
     "werkzeug": "contrib.flask",
     "zope": "contrib.pyramid contrib._pyramid_session",
 }
@@ -163,8 +188,12 @@ MAX_FILE_LINES = 400
 
 #: How long some may get, and why.
 LONGER_FILES = {
-    "_core.commit": (440, "the rules of commit, read as one"),
-    "testing.scenarios": (1050, "data: a list of scenarios"),
+    "_core.commit": (480, "the rules of commit, read as one"),
+    "_core.transaction": (470, "one class: what a request has, did and wants"),
+    "auth.auth": (800, "one class: a line or two for everything that can be asked of accounts"),
+    "manager": (430, "one class: everything that a site's sessions share"),
+    "session": (430, "what an application sees of a session, a dict's methods among it"),
+    "testing.scenarios.sessions": (650, "data: a list of scenarios"),
 }
 
 MODULES = {

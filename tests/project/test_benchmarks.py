@@ -8,13 +8,15 @@ from __future__ import annotations
 import random
 import sys
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from benchmarks import contention, growth, logins, macro, micro
+from benchmarks import contention, growth, logins, macro, micro, refusals
 from benchmarks.figures import Micro
+from benchmarks.ranks import mann_whitney, told_apart
 from benchmarks.report import as_markdown, with_tables
 from benchmarks.scenarios import SCENARIOS, WrongAnswer
 from benchmarks.subjects import subjects
@@ -148,16 +150,48 @@ def test_tables_replace_what_is_between_their_marks_and_nothing_else() -> None:
 
 
 def test_the_rank_test_tells_apart_what_differs_and_nothing_else() -> None:
-    """By the values of the textbook, and with ties."""
+    """By the value of the textbook, and by samples of which it is known."""
     rng = random.Random(1)
     one, other = ([rng.gauss(20, 2) for _ in range(300)] for _ in range(2))
     shifted = [value + 1 for value in other]
 
-    assert logins.mann_whitney([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]) == pytest.approx(0.00902, abs=1e-4)
-    assert logins.mann_whitney([1.0] * 50, [1.0] * 50) == 1
-    assert logins.mann_whitney(one, other) > 0.01
-    assert logins.mann_whitney(one, shifted) < 1e-3
-    assert logins.mann_whitney(one, shifted) == logins.mann_whitney(shifted, one)
+    assert mann_whitney([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]) == pytest.approx(0.00902, abs=1e-4)
+    assert mann_whitney([1.0] * 50, [1.0] * 50) == 1
+    assert mann_whitney(one, other) > 0.01
+    assert mann_whitney(one, shifted) < 1e-3
+    assert mann_whitney(one, shifted) == mann_whitney(shifted, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([1, 2, 3, 5, 8, 9, 12], [4, 6, 7, 10, 11, 13, 14]),
+        ([1, 1, 2, 2, 3, 4, 4], [2, 3, 3, 4, 4, 5, 5]),
+        ([1, 1, 1, 1, 1, 1, 2], [1, 1, 1, 2, 2, 2, 2]),
+    ],
+    ids=["no ties", "some", "many"],
+)
+def test_the_rank_test_comes_near_the_exact_answer(one: list[float], other: list[float]) -> None:
+    """Which is found by dealing the values out in every way; those that differ as much as these count half (mid-p)."""
+    both = one + other
+    ranks = [sum(v < value for v in both) + (sum(v == value for v in both) + 1) / 2 for value in both]
+    mean = len(one) * (len(both) + 1) / 2
+    found = abs(sum(ranks[: len(one)]) - mean)
+    deals = [abs(sum(dealt) - mean) for dealt in combinations(ranks, len(one))]
+    exact = (sum(deal > found for deal in deals) + deals.count(found) / 2) / len(deals)
+
+    assert mann_whitney(one, other) == pytest.approx(exact, abs=0.05)
+
+
+def test_pairs_that_differ_are_counted() -> None:
+    """Each case knows from how many others it can be told, and from which one best."""
+    rng = random.Random(1)
+    times = {name: [rng.gauss(mean, 0.1) for _ in range(300)] for name, mean in {"a": 1, "b": 1, "c": 2}.items()}
+
+    rows = {row["case"]: row for row in told_apart(times)}
+
+    assert [rows[name]["told_apart"] for name in "abc"] == [1, 1, 2]
+    assert rows["a"]["against"] == rows["b"]["against"] == "c"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for the process's memory")
@@ -173,3 +207,20 @@ def test_every_kind_of_refusal_is_timed() -> None:
     rows = logins.timing(3, seed=1)
     assert len(rows) == 12
     assert {row["against"] for row in rows} <= {row["case"] for row in rows}
+
+
+def test_every_kind_of_refusal_is_timed_at_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of another kind would stop it, also one that was not slowed down where it should be."""
+    monkeypatch.setattr(refusals, "WARM_UP", 0)
+
+    rows = refusals.refusals(refusals.Plan(3, seed=1), refusals.CHEAP)
+
+    assert [row["case"] for row in rows][-1] == "wrong, after a wait"
+    assert len(rows) == 7
+
+
+def test_links_are_timed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to each name, and to what is asked for next."""
+    monkeypatch.setattr(refusals, "WARM_UP", 0)
+
+    assert len(refusals.links(refusals.Plan(3, seed=1))) == 6

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -80,6 +81,37 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
     files = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]
 
     assert [file for file in files if not (page.parent / file).exists()] == []
+
+
+@each_page
+def test_links_to_headings_lead_somewhere(page: Path) -> None:
+    """A link with `#` names a heading of its page, or of another, as GitHub makes anchors of them."""
+    targets = [match["target"] for match in LINK.finditer(page.read_text(encoding="utf-8"))]
+    inner = [target.partition("#")[::2] for target in targets if "#" in target and not re.match(r"[a-z]+:", target)]
+    pages = {file: page.parent / file if file else page for file, _ in inner if file == "" or file.endswith(".md")}
+
+    assert [(file, anchor) for file, anchor in inner if file in pages and anchor not in anchors(pages[file])] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """What its headings can be linked to by: of several that are the same, the later ones are numbered."""
+    text = re.sub(r"^ *(```+).*?^ *\1$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    found: Counter[str] = Counter()
+    names: set[str] = set()
+    for heading in re.findall(r"^#+ +(.+)$", text, re.MULTILINE):
+        shown = re.sub(r"\]\([^)]*\)", "", heading).lower()
+        name = re.sub(r"[^\w\- ]", "", shown).replace(" ", "-")
+        names.add(f"{name}-{found[name]}" if found[name] else name)
+        found[name] += 1
+    return names
+
+
+def test_anchors_are_made_as_github_makes_them(tmp_path: Path) -> None:
+    """Of the words alone, without signs and links; not of a comment in code."""
+    page = tmp_path / "page.md"
+    page.write_text("# What's `new`?\n\n## A [link](x.md)\n\n## A link\n\n```console\n# no heading\n```\n")
+
+    assert anchors(page) == {"whats-new", "a-link", "a-link-1"}
 
 
 @each_page
