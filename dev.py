@@ -7,6 +7,7 @@
     python3 dev.py compiled [PYTEST ARGS] the tests once more, on the compiled library; needs a C compiler
     python3 dev.py matrix [PYTEST ARGS]   the tests under each Python found here, and with the oldest dependencies
     python3 dev.py fuzz [COUNT [SEED]]    damaged cookies, rows and forms, a million of them
+    python3 dev.py passwords [COUNTS]     good passwords, of which none may be refused, by the hundred thousand
     python3 dev.py hammer [OPTIONS]       real servers under load, whose processes are killed all the time
     python3 dev.py outages [OPTIONS]      database servers that are killed and paused under load, measured
     python3 dev.py crash [OPTIONS]        stores whose process is killed at every file-system call
@@ -71,6 +72,7 @@ def main(arguments: list[str]) -> int:
         "compiled": compiled,
         "matrix": matrix,
         "fuzz": fuzz,
+        "passwords": passwords,
         "hammer": hammer,
         "outages": outages,
         "crash": crash,
@@ -136,6 +138,11 @@ def matrix(arguments: list[str]) -> int:
 def fuzz(arguments: list[str]) -> int:
     """The long version of tests/long/test_fuzz.py."""
     return run(environment(VENV), "-m", "tests.long.fuzz", *arguments)
+
+
+def passwords(arguments: list[str]) -> int:
+    """The long version of two tests in tests/auth/test_policy.py."""
+    return run(environment(VENV), "-m", "tests.long.passwords", *arguments)
 
 
 def hammer(arguments: list[str]) -> int:

@@ -42,7 +42,7 @@ class SessionMiddleware:
         passive: Says whether a request, by its environ, was sent by a script and not by a person, so that it does not
             keep anybody logged in. Requests can say so themselves by the header `X-Session-Passive: 1`.
         on_event: Called with each `Event`.
-        client_address: Returns the client's address for an environ, for events.
+        client_address: Returns the client's address for an environ, for events and for `Throttle`.
         clock: Returns seconds since the epoch, as `time.time` does.
 
     Raises:

@@ -90,3 +90,15 @@ def test_a_secret_file_that_is_not_there(
     assert re.search(f"{name}: there is no such file.*the site", err)
     assert "hunter2" not in err
     assert "sessionware secret" not in err
+
+
+@pytest.mark.parametrize("command", [["stats"], ["sessions", "--user-id", "42"], ["revoke", "--user-id", "42"]])
+@pytest.mark.parametrize("name", ["throttle", "tokens"])
+def test_no_sessions_are_looked_for_among_the_librarys_own_records(
+    capsys: pytest.CaptureFixture[str], site: FileSite, command: list[str], name: str
+) -> None:
+    """No secret opens those as sessions, so the secret must not be blamed."""
+    code, out, err = run(capsys, command[0], site.url, *command[1:], "--namespace", name)
+
+    assert (code, out) == (2, "")
+    assert f"{name}: throttle, tokens, copy are the library's own, and cannot be named" in err

@@ -53,7 +53,7 @@ def test_a_terminal_shows_how_far_it_is(url: str) -> None:
     out, painted = on_a_terminal("tqdm", "prune", url)
 
     assert out == "30\n"
-    assert "sessions removed" in painted
+    assert "records removed" in painted
     assert painted.rsplit("\r", 1)[-1].replace("\x1b[K", "").strip() == ""
 
 

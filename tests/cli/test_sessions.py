@@ -7,6 +7,7 @@ import re
 import pytest
 
 from sessionware import SessionManager
+from sessionware.session import Place
 from tests.cli.kit import OTHER_SECRET, FileSite, run, run_json
 
 ROW = r"[0-9a-f]{32}(  \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d){3}"
@@ -25,8 +26,25 @@ def test_sessions_of_an_account_by_its_id(capsys: pytest.CaptureFixture[str], si
             "authenticated_at": info.authenticated_at,
             "last_used_at": info.last_used_at,
             "expires_at": info.expires_at,
+            "device": None,
+            "client": None,
+            "methods": {"password": info.authenticated_at},
         }
     ]
+
+
+def test_sessions_say_where_they_are_used(capsys: pytest.CaptureFixture[str], site: FileSite) -> None:
+    """The browser and the address, as far as they were noted."""
+    ada = site.account("ada")
+    session = site.manager.open({"REQUEST_METHOD": "POST"}).session
+    session._seen_from(lambda: Place("Firefox on Windows", "192.0.2.7"))
+    session.login("ada", user_id=ada.id, session_version=ada.session_version)
+    session.commit()
+    words = ["sessions", site.url, "--user-id", ada.id, *site.secret]
+
+    assert run(capsys, *words)[1].endswith("  Firefox on Windows, 192.0.2.7\n")
+    (found,) = run_json(capsys, *words)
+    assert (found["device"], found["client"]) == ("Firefox on Windows", "192.0.2.7")
 
 
 def test_sessions_for_people(capsys: pytest.CaptureFixture[str], site: FileSite) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sessionware import SessionManager
 from tests.cli.kit import OTHER_SECRET, FileSite, run, run_json
 
-KEYS = ["live", "logged_in", "expired", "tombstones", "unknown_key", "bytes"]
+KEYS = ["live", "logged_in", "expired", "tombstones", "unknown_key", "throttle", "tokens", "bytes"]
 
 
 def test_stats_counts(capsys: pytest.CaptureFixture[str], site: FileSite) -> None:

@@ -613,7 +613,7 @@ def test_request_from_another_site_has_no_session() -> None:
 def test_accounts_and_beakers_data_are_in_one_session() -> None:
     """Logging in keeps the visitor's data under a new token, and the manager knows where somebody is logged in."""
     auth = Auth(MemoryUsers(), hasher=Argon2Hasher(time_cost=1, memory_cost=8))
-    password = "correct horse battery staple"
+    password = "seven quiet lanterns drift"
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         session, page = environ["beaker.session"], environ["PATH_INFO"]
@@ -650,7 +650,7 @@ def auth() -> Auth:
 
 
 def password_of(name: str) -> str:
-    return f"{name} correct horse battery staple"
+    return f"{name} seven quiet lanterns drift"
 
 
 def with_accounts(auth: Auth) -> Any:

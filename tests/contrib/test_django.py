@@ -40,7 +40,7 @@ from tests.support.fixed import SECRET, Clock
 from tests.support.parallel import Meeting, lost_writes
 
 HOUR, DAY = 3600, 24 * 3600
-PASSWORD = "correct horse battery staple"
+PASSWORD = "seven quiet lanterns drift"
 OTHER_SECRET = "another horse, another battery, and a staple besides"
 
 

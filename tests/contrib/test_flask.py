@@ -41,7 +41,7 @@ from tests.support.fixed import SECRET, Clock
 from tests.support.parallel import Meeting, lost_writes
 
 DAY = 86400
-PASSWORD = "correct horse battery staple"
+PASSWORD = "seven quiet lanterns drift"
 
 View = Callable[[], object]
 

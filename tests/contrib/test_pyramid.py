@@ -58,7 +58,7 @@ from tests.support.kit import WatchedStore
 from tests.support.parallel import Meeting, lost_writes
 
 HOUR = 3600
-PASSWORD = "correct horse battery staple"
+PASSWORD = "seven quiet lanterns drift"
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 CROSS_SITE = {"Sec-Fetch-Site": "cross-site"}
 

@@ -599,7 +599,7 @@ def test_session_is_found_on_the_frameworks_own(carrying: RequestOfFramework) ->
 def test_auth_works_on_the_frameworks_session(carrying: RequestOfFramework, events: list[Event]) -> None:
     """Registering, logging out and asking who it is; events name the address that the environ has."""
     auth = Auth(MemoryUsers(), hasher=Argon2Hasher(time_cost=1, memory_cost=8))
-    ada = auth.register(carrying, "Ada", "correct horse battery staple")
+    ada = auth.register(carrying, "Ada", "seven quiet lanterns drift")
 
     assert auth.user(carrying) == ada
     assert [event.client_address for event in events if event.name == "login.succeeded"] == ["192.0.2.7"]
@@ -613,4 +613,4 @@ def test_auth_refuses_a_get_of_such_a_framework(carrying: RequestOfFramework) ->
     carrying.META["REQUEST_METHOD"] = "GET"
 
     with pytest.raises(CrossOriginRefused):
-        auth.login(carrying, "Ada", "correct horse battery staple")
+        auth.login(carrying, "Ada", "seven quiet lanterns drift")

@@ -19,7 +19,7 @@ from sessionware.auth import Argon2Hasher, Auth, AuthPages, MemoryUsers
 from tests.support.fixed import SECRET
 from tests.support.kit import WatchedStore
 
-PASSWORD = "correct horse battery staple"
+PASSWORD = "seven quiet lanterns drift"
 
 
 def wsgi_page(auth: Auth) -> Any:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 COOKIE_BYTES = b'sid=_-;, \t"\x00\xa0\xffAz09%__Host-'
 FORM_BYTES = b"username=&password%+;\x00\xff\r\n/\\09azAZ"
-PASSWORD = "correct horse battery staple"
+PASSWORD = "seven quiet lanterns drift"
 
 
 class Watched(MemoryStore):

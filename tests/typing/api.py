@@ -168,7 +168,9 @@ def verify_legacy(stored: str, password: str) -> bool | None:
 
 def accounts(request: Request, environ: dict[str, Any], sessions: SessionManager) -> None:
     auth = Auth(MemoryUsers(), policy=PasswordPolicy(15), hasher=Argon2Hasher(), verify_legacy=verify_legacy)
-    pages = AuthPages(app, auth, login_after_register=False, site_name="Notes", render=lambda page: page.title)
+    pages = AuthPages(
+        app, auth, login_after_register=False, site_name="Notes", render=lambda page, _request: page.title
+    )
     SessionMiddleware(pages, "secret")
     assert_type(auth.register(request, "ada", "…", data={"code": 1}), User)
     assert_type(auth.register(sessions, "ada", "…", login=False), User)

@@ -7,6 +7,8 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .._core.copy_mark import Names
+from .._core.copying import RESERVED
 from .._deploy import arguments_for_commands
 from .._hidden import Hidden, HiddenText
 from ..errors import ConfigError
@@ -91,6 +93,12 @@ def store_in(options: Namespace) -> Store:
     return closed_at_end(options, open_existing_store(url_in(options.url), options.namespace))
 
 
+def check_names(names: Names) -> None:
+    """Raise `UsageError` for a namespace of the library's own, which holds no sessions."""
+    if any(name in RESERVED for name in names):
+        raise UsageError(f"{'/'.join(names)}: {', '.join(RESERVED)} are the library's own, and cannot be named")
+
+
 def closed_at_end(options: Namespace, opened: _T) -> _T:
     """Let the connections of a store or a table be closed when the command has been run."""
     if hasattr(opened, "close"):
@@ -100,6 +108,7 @@ def closed_at_end(options: Namespace, opened: _T) -> _T:
 
 def manager_in(options: Namespace) -> SessionManager:
     """The site's sessions, with the limits that its environment sets. Raises `ConfigError` and `UsageError`."""
+    check_names(options.namespace)
     return SessionManager(**settings_in(options).value, store=store_in(options))
 
 

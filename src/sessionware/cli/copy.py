@@ -7,13 +7,14 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
 from .._core.copy_mark import Names, abandon
-from .._core.copying import LIBRARY_NAMESPACES, RESERVED, Reseal, SiteCopy, Tally
+from .._core.copying import Reseal, SiteCopy, Tally
+from .._core.shelf import LIBRARY_NAMESPACES
 from .._hidden import Hidden
 from .._urls import place_of
 from ..errors import StoreError, StoreUnavailable
 from ..stores import open_existing_store, open_store
 from ..stores.base import Store, inside
-from ._arguments import add_json, add_secret, closed_at_end, names_of, settings_in, url_in
+from ._arguments import add_json, add_secret, check_names, closed_at_end, names_of, settings_in, url_in
 from ._command import Command, CommandFailed, UsageError
 from ._output import local_time, note, say, say_json, say_table
 from ._progress import progress
@@ -92,8 +93,7 @@ def _abandon(options: Namespace) -> None:
 def _check(options: Namespace) -> None:
     """Raise `UsageError` for what cannot be meant, before anything is opened."""
     for names in (*options.namespace, options.to_namespace or ()):
-        if any(name in RESERVED for name in names):
-            raise UsageError(f"{'/'.join(names)}: {', '.join(RESERVED)} are the library's own, and cannot be named")
+        check_names(names)
     if options.to_namespace is not None and len(options.namespace) > 1:
         raise UsageError("with --to-namespace, give one --namespace or none")
     if url_in(options.target).lower().startswith("memory:"):

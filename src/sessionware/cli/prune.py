@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, Namespace
 from contextlib import nullcontext
-from itertools import accumulate
+from itertools import accumulate, chain
 
-from .._core.records import prune_batches
+from .._core.shelf import with_library_namespaces
+from .._core.upkeep import prune_batches
 from ._arguments import add_json, add_namespace, add_url, store_in
 from ._command import Command
 from ._output import say, say_json, warnings_kept
@@ -28,8 +29,9 @@ def _run(options: Namespace) -> None:
 
 def _prune(options: Namespace) -> None:
     store, began, total = store_in(options), time.monotonic(), 0
-    with progress(options, "sessions removed") as tell:
-        for total in accumulate(prune_batches(store, int(time.time()))):
+    batches = (prune_batches(each, int(time.time())) for each in with_library_namespaces(store))
+    with progress(options, "records removed") as tell:
+        for total in accumulate(chain.from_iterable(batches)):
             tell(total)
     if options.json:
         say_json({"removed": total, "seconds": round(time.monotonic() - began, 3)})
@@ -40,7 +42,10 @@ def _prune(options: Namespace) -> None:
 COMMAND = Command(
     name="prune",
     summary="remove expired sessions",
-    description="Remove expired sessions, and print how many there were. The site may run meanwhile.",
+    description=(
+        "Remove expired sessions, and what the library keeps beside them, such as the counts of failed logins, and\n"
+        "print how many records there were. The site may run meanwhile."
+    ),
     examples=(
         "prune sqlite:////var/lib/mysite/sessions.db",
         "prune postgresql://mysite@localhost/mysite --json",

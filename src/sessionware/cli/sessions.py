@@ -32,9 +32,9 @@ def _run(options: Namespace) -> None:
     check_secret(manager)
     infos = manager.of(**owner(options)) if options.id is None else _by_id(manager, bytes.fromhex(options.id))
     if options.json:
-        say_json([{name: getattr(info, name) for name in ("id", *_TIMES)} for info in infos])
+        say_json([_fields(info) for info in infos])
     elif infos:
-        say_table([("id", *map(_title, _TIMES)), *map(_row, infos)])
+        say_table([("id", *map(_title, _TIMES), "from"), *map(_row, infos)])
     else:
         note("there is no such session")
 
@@ -54,7 +54,13 @@ def _title(name: str) -> str:
 
 
 def _row(info: SessionInfo) -> list[Any]:
-    return [info.id, *(local_time(getattr(info, name)) for name in _TIMES)]
+    place = ", ".join(filter(None, (info.device, info.client)))
+    return [info.id, *(local_time(getattr(info, name)) for name in _TIMES), place]
+
+
+def _fields(info: SessionInfo) -> dict[str, Any]:
+    named = {name: getattr(info, name) for name in ("id", *_TIMES, "device", "client")}
+    return {**named, "methods": dict(info.methods)}
 
 
 COMMAND = Command(

@@ -36,7 +36,8 @@ COMMAND = Command(
     description=(
         "Count the sessions, by reading all of them: the live ones, how many of those are logged in and how many were\n"
         "sealed by a secret that was not given (unknown key), those that have expired and were not removed yet, and\n"
-        "what is left for a moment of ended ones (tombstones). Bytes are those of the sealed data."
+        "what is left for a moment of ended ones (tombstones). Throttle and tokens are records that the library keeps\n"
+        "beside the sessions. Bytes are those of all payloads."
     ),
     examples=(
         "stats sqlite:////var/lib/mysite/sessions.db --secret-file /etc/mysite/secret",

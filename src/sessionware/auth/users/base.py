@@ -30,7 +30,9 @@ class User:
     """One account, as it was when it was read."""
 
     id: str
-    """Random and permanent, because a name may change and be given to somebody else later."""
+    """Permanent, and never anybody else's, because a name may change and be given to somebody else later.
+
+    In our tables it is random, too."""
     key: str
     """What the name is looked up by (`username_key`)."""
     username: str
@@ -46,6 +48,8 @@ class User:
     def __post_init__(self) -> None:
         if isinstance(self.password_hash, str):
             object.__setattr__(self, "password_hash", HiddenText(self.password_hash))
+        if isinstance(self.data, dict):  # from a table of somebody's own
+            object.__setattr__(self, "data", MappingProxyType(self.data))
 
 
 class Users(Protocol):
