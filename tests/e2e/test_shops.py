@@ -106,7 +106,8 @@ class Shopper:
     @property
     def cookie(self) -> Cookie:
         """The session's. A framework may have one more for its forms."""
-        (cookie,) = [cookie for cookie in self.context.cookies() if "csrf" not in cookie["name"]]
+        cookies = self.context.cookies()
+        (cookie,) = [each for each in cookies if "csrf" not in each["name"] and not each["name"].endswith("_known")]
         return cookie
 
 
