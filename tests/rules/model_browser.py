@@ -401,10 +401,10 @@ def draft_of(acts: Sequence[Act], seen: Line | None) -> Draft:
 
 
 def rule_06_whose_data(draft: Draft, who: str | None, login: LoggingIn) -> Draft:
-    """Rule 6: a login keeps an anonymous visitor's data, and drops another user's."""
+    """Rule 6: a login keeps an anonymous visitor's data, and drops another user's, with how long that was to stay."""
     if who not in (None, login.name):
         # "In detail": "What a request wrote before it logged in somebody else is dropped with that other user's data."
-        draft = replace(draft, basis={}, data_acts=(), drops_what_is_there=True)
+        draft = replace(draft, basis={}, data_acts=(), drops_what_is_there=True, staying=None)
     return replace(draft, login=login)
 
 
