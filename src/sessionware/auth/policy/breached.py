@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from time import monotonic
 
 from ..._hidden import Hidden, raised_where
@@ -45,7 +46,7 @@ def ask(breached: Breached, typed: Hidden[str], timeout: float) -> bool:
         raise NoAnswer("there was no thread to call breached= in") from None
     try:
         return answer.result(max(0.0, deadline - monotonic()))
-    except TimeoutError:
+    except FutureTimeoutError:  # another class than the built-in one before Python 3.11
         raise NoAnswer(f"breached= gave no answer within {timeout:g} s") from None
 
 

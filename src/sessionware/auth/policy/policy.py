@@ -114,7 +114,7 @@ class PasswordPolicy:
             return weakness(typed.value, names, self.minimum_length)
         except BaseException as error:
             without_frames(error)  # whose locals are parts of the password
-            raise
+            raise error  # not a bare `raise`, which before Python 3.11 puts the frames back
 
     @cached_property
     def _names(self) -> frozenset[str]:
