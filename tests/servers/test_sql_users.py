@@ -312,7 +312,7 @@ def test_people_register_log_in_and_get_new_hashes(place: Place) -> None:
 
 def test_of_16_visitors_who_register_one_name_at_once_one_gets_it(place: Place) -> None:
     """The others are told so. Nobody's session is somebody else's."""
-    site = AuthSite(place.users(), store=place.store())
+    site = AuthSite(place.users(), store=place.store(), throttle=None)
 
     def register(number: int) -> str | None:
         browser = site.browser()
