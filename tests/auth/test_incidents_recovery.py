@@ -55,11 +55,6 @@ class Site(AuthSite):
         sent = self.outbox.get(timeout=10)
         return sent if sent.purpose == "reset" else self.next_link()
 
-    def token(self, username: str = "Ada") -> str:
-        token = self.auth.reset_token(self.manager, username)
-        assert token is not None
-        return token
-
 
 @pytest.fixture
 def site() -> Site:

@@ -61,11 +61,6 @@ class Site(AuthSite):
         self.auth = Auth(self.users, hasher=self.hasher, send=lambda *mail: self.mails.put(mail))
         self.ada = self.register("Ada")
 
-    def token(self, name: str = "Ada") -> str:
-        token = self.auth.reset_token(self.manager, name)
-        assert token is not None
-        return token
-
     def posted(self) -> list[Mail]:
         """What was sent, when nothing waits any more."""
         assert self.auth._outbox.join(10)

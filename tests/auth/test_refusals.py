@@ -44,11 +44,6 @@ class AdaSite(AuthSite):
         self.auth = Auth(self.users, hasher=self.hasher, send=lambda *mail: None)
         self.ada = self.register("Ada")
 
-    def token(self) -> str:
-        token = self.auth.reset_token(self.manager, "Ada")
-        assert token is not None
-        return token
-
 
 @pytest.fixture
 def site() -> AdaSite:

@@ -82,11 +82,6 @@ class Site(AuthSite):
         sent = self.outbox.get(timeout=10)
         return sent if sent.purpose == purpose else self.next_sent(purpose)
 
-    def token(self, username: str = "Ada") -> str:
-        token = self.auth.reset_token(self.manager, username)
-        assert token is not None
-        return token
-
 
 @pytest.fixture
 def site() -> Site:

@@ -155,6 +155,12 @@ class AuthSite:
         self.users.calls.clear()
         return user
 
+    def token(self, username: str = "Ada") -> str:
+        """One that is good for a new password, as in the link of a mail."""
+        token = self.auth.reset_token(self.manager, username)
+        assert token is not None
+        return token
+
     def browser(self, address: str = ADDRESS) -> AuthBrowser:
         return AuthBrowser(self, address=address)
 
