@@ -178,6 +178,11 @@ def bench(arguments: list[str]) -> int:
     return run(python, "-m", "benchmarks.run", *arguments, PYTHONPATH=str(compiled_library(python)))
 
 
+def orders(arguments: list[str]) -> int:
+    """Run every pair of acts in every order, in every context. Takes about half an hour on two processors."""
+    return run(environment(VENV), "-m", "sessionware.testing", "--all", *arguments)
+
+
 def docs(arguments: list[str]) -> int:
     """Bring README.md and docs/ up to date: the files that they include, then the tables, which take a minute."""
     refresh_includes()

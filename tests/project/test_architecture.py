@@ -33,13 +33,27 @@ LAYERS = """
     testing
     testing.clients
     testing.server_contract
+    testing.table
+    testing.scenarios.parts
     testing.scenarios  testing.store_contract  testing.users_contract
-    testing.scenarios.accounts  testing.scenarios.limits  testing.scenarios.sessions
-    testing.scenarios.promises
-    testing.scenarios.requests
+    testing.scenarios.accounts  testing.scenarios.limits  testing.scenarios.sessions  testing.scenarios.triples
+    testing.scenarios.promises  testing.scenarios.pairs
+    testing.scenarios.requests  testing.scenarios.contexts
+    testing.scenarios.acts
+    testing.scenarios.acts.origins  testing.scenarios.acts.identity
+    testing.scenarios.acts.accounts  testing.scenarios.acts.data  testing.scenarios.acts.forms
+    testing.scenarios.acts.act
     testing.interleaving.engine  testing.store_races
-    testing.interleaving.ending
-    testing.interleaving.site  testing.interleaving.states
+    testing.invariants
+    testing.invariants.limits
+    testing.invariants.forms  testing.invariants.writes  testing.invariants.accounts  testing.invariants.answers
+    testing.invariants.saving  testing.invariants.time
+    testing.invariants.identity
+    testing.invariants.judging
+    testing.interleaving.ending  testing.interleaving.visit
+    testing.interleaving.states
+    testing.interleaving.site
+    testing.interleaving.hasher  testing.interleaving.quiet
     testing.interleaving.world  testing.faulty_store  testing.faulty_proxy  testing.races  testing.store_cases
     testing._cookie_jars
     auth

@@ -6,14 +6,20 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import dev
-from sessionware.testing import SCENARIOS, Scenario, Verdict, explore
+from sessionware.testing import SCENARIOS, Verdict, explore
+from sessionware.testing.invariants import INVARIANTS
 from sessionware.testing.scenarios.sessions import OF_SESSIONS
-from tests.rules.without_rules import MISSING, SIMPLER, Policy
+from tests.rules.without_rules import MISSING, SIMPLER, Pair, Policy, Without
 
 PAGE = dev.ROOT / "docs" / "guarantees.md"
+RESULT = dev.ROOT / "tests" / "rules" / "orders.json"
+BEGIN_ORDERS = "<!-- generated: orders -->\n"
 BEGIN, END = "<!-- generated: interleavings -->\n", "<!-- end of what is generated -->\n"
 
 
@@ -27,14 +33,25 @@ def main() -> None:
 
 def with_tables(page: str) -> str:
     """The page, with the tables as they come out today."""
-    head, _, rest = page.partition(BEGIN)
+    return replaced(replaced(page, BEGIN_ORDERS, orders_tables()), BEGIN, tables())
+
+
+def replaced(page: str, begin: str, block: str) -> str:
+    """The page, with this block behind a mark."""
+    head, _, rest = page.partition(begin)
     _, _, tail = rest.partition(END)
-    return head + BEGIN + "\n" + tables() + "\n" + END + tail
+    return head + begin + "\n" + block + "\n" + END + tail
 
 
 def tables() -> str:
     ours = [explore(scenario) for scenario in SCENARIOS]
     return "\n".join((*policies(ours), "", *rules()))
+
+
+def orders_tables() -> str:
+    """What came out of all pairs, as `python3 dev.py orders` has left it."""
+    table = json.loads(RESULT.read_text(encoding="utf-8"))
+    return "\n".join((*invariants(), "", *parts(table), "", *shares(table)))
 
 
 def policies(ours: list[Verdict]) -> Iterator[str]:
@@ -77,19 +94,53 @@ def share(verdicts: list[Verdict]) -> str:
 
 def rules() -> Iterator[str]:
     """A row for each rule that is taken out."""
-    yield "| without | bad in | scenarios | for example |"
-    yield "|---|--:|--:|---|"
+    yield "| without | bad in | where | what does not hold there |"
+    yield "|---|--:|---|---|"
     for missing in MISSING:
         with missing.policy():
-            tried = [scenario for scenario in SCENARIOS if is_quick(scenario) or scenario.name == missing.scenario]
-            verdicts = {scenario.name: explore(scenario) for scenario in tried}
-        broken = [name for name, verdict in verdicts.items() if verdict.bad]
-        example = verdicts[missing.scenario]
-        yield f"| {missing} | {example.bad} of {example.orders} | {len(broken)} | {missing.scenario} |"
+            verdict = explore(missing.scenario)
+        found = missing.where.invariant.sentence if isinstance(missing.where, Pair) else missing.scenario.promise
+        where = f"{missing.scenario.name}{_besides(missing)}"
+        yield f"| {missing} | {verdict.bad} of {verdict.orders} | {where} | {found} |"
 
 
-def is_quick(scenario: Scenario) -> bool:
-    return len(scenario.requests) == 2 and not (scenario.session_limit and scenario.passes)
+def _besides(missing: Without) -> str:
+    """What else happens in each order."""
+    options = missing.where.options if isinstance(missing.where, Pair) else {}
+    return "".join(f", {_BESIDES[name]}" for name in options)
+
+
+_BESIDES = {
+    "passes": "and time passes",
+    "failures": "and a call fails",
+    "rings": "under a new secret",
+}
+
+
+def invariants() -> Iterator[str]:
+    """What always holds, as a list."""
+    return (f"* {invariant.sentence}" for invariant in INVARIANTS)
+
+
+def parts(table: list[dict[str, Any]]) -> Iterator[str]:
+    """A row for each part of the table, as `python3 dev.py orders` has left it."""
+    yield "| part | scenarios | orders | bad | explained | states | requests run |"
+    yield "|---|--:|--:|--:|--:|--:|--:|"
+    for row in table:
+        figures = " | ".join(f"{row[name]:,}" for name in ("scenarios", "orders", "bad", "limited", "states", "runs"))
+        yield f"| {row['part']} | {figures} |"
+    totals = (sum(row[name] for row in table) for name in ("scenarios", "orders", "bad", "limited", "states", "runs"))
+    yield f"| **all** | {' | '.join(f'**{total:,}**' for total in totals)} |"
+
+
+def shares(table: list[dict[str, Any]]) -> Iterator[str]:
+    """A row for each limit, with how many orders it explains."""
+    orders = sum(row["orders"] for row in table)
+    explained = sum((Counter(row["explained"]) for row in table), Counter[str]())
+    yield "| what is stated under [where they end](#where-they-end) | orders | of all |"
+    yield "|---|--:|--:|"
+    for sentence, count in explained.most_common():
+        yield f"| {sentence} | {count:,} | {100 * count / orders:.2g} % |"
 
 
 if __name__ == "__main__":

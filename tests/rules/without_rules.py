@@ -5,7 +5,7 @@ Each is a context in which the interleaving checker can run (`sessionware.testin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -35,21 +35,63 @@ from sessionware.auth.endings import AccountSessions
 from sessionware.auth.session_limit import SessionLimit
 from sessionware.errors import TooManySessions
 from sessionware.stores.base import Record
+from sessionware.testing import SCENARIOS, Scenario
 from sessionware.testing.interleaving.world import Tables
+from sessionware.testing.invariants.accounts import LATEST, LIMIT, SHUT
+from sessionware.testing.invariants.answers import FOREIGN, PASSIVE, SHOWN, WISHES
+from sessionware.testing.invariants.forms import FORMS
+from sessionware.testing.invariants.identity import ENDED, ENDS, HAS, JOINED, LATE, LEFT, LOGOUT, SENT
+from sessionware.testing.invariants.judging import Invariant
+from sessionware.testing.invariants.saving import FIRST, HEADER, NEW_ID, READ
+from sessionware.testing.invariants.time import LOST
+from sessionware.testing.invariants.writes import ERRORS, INHERITED, REACHED, STAYS, STORED
+from sessionware.testing.scenarios.acts import ACTS
+from sessionware.testing.scenarios.acts.act import DAY
+from sessionware.testing.scenarios.contexts import CONTEXTS
+from sessionware.testing.scenarios.pairs import pair
 
 Policy = Callable[[], AbstractContextManager[object]]
 
 
+class Pair(NamedTuple):
+    """Two acts in a context, and the sentence of the invariant that finds what is wrong there."""
+
+    context: str
+    one: str
+    other: str
+    invariant: Invariant
+    options: Mapping[str, Any] = {}
+
+    @property
+    def scenario(self) -> Scenario:
+        """The two at once."""
+        return pair(CONTEXT[self.context], ACT[self.one], ACT[self.other], **self.options)
+
+
 class Without(NamedTuple):
-    """A rule's number, what happens without it, the context, and a scenario that must go wrong there."""
+    """A rule's number, what happens without it, the context, and where that must go wrong.
+
+    `where` is a pair of acts, in which an invariant has to find it. Or it is the name of a scenario, whose own promise
+    finds it.
+    """
 
     rule: int
     what: str
     policy: Policy
-    scenario: str
+    where: Pair | str
 
     def __str__(self) -> str:
         return f"rule {self.rule}: {self.what}"
+
+    @property
+    def scenario(self) -> Scenario:
+        """Where it must go wrong."""
+        return NAMED[self.where] if isinstance(self.where, str) else self.where.scenario
+
+
+ACT = {act.name: act for act in ACTS}
+CONTEXT = {context.name: context for context in CONTEXTS}
+NAMED = {scenario.name: scenario for scenario in SCENARIOS}
 
 
 # Other libraries' policies ------------------------------------------------------------------------------------------
@@ -475,45 +517,89 @@ def refused_login_stays() -> Iterator[None]:
 
 #: Every rule of docs/guarantees.md, in its parts.
 MISSING = (
-    Without(1, "a request that only reads writes", reading_writes, "writer and reader"),
-    Without(1, "a touch looks at no version", touch_any_version, "touch and login"),
+    Without(1, "a request that only reads writes", reading_writes, Pair("visitor", "read", "set", READ)),
+    Without(1, "a touch looks at no version", touch_any_version, Pair("two browsers, limit 1", "read", "login", READ)),
     Without(
-        2, "tries again with the copy that it loaded", _trying_again_with(_stale_copy), "two writers, different keys"
-    ),
-    Without(3, "writes into a session that was ended", _trying_again_with(_back_from_the_dead), "logout and write"),
-    Without(3, "saves what has expired", an_expired_base_is_saved, "write and read, and the session expires"),
-    Without(4, "writes who and until when from its own copy", _trying_again_with(_stale_header), "remember and write"),
-    Without(5, "looks at no epoch", _trying_again_with(_any_epoch), "login as somebody else, and write"),
-    Without(
-        5, "ends whoever is logged in there by now", whoever_is_there_is_ended, "all of ann's ended, and login as bob"
-    ),
-    Without(5, "remember() is dropped in silence", lost_remember_is_not_told, "remember and renew the token"),
-    Without(6, "a login keeps the token", login_keeps_token, "login and write"),
-    Without(6, "a login that loses gives up", losing_login_gives_up, "login and login (double click)"),
-    Without(6, "no second look at the account", nobody_checks_the_login, "account disabled, and login"),
-    Without(
-        6, "a change of the account raises no version", version_stays, "account: change, and login by the old password"
+        2,
+        "tries again with the copy that it loaded",
+        _trying_again_with(_stale_copy),
+        Pair("visitor", "set", "set another", STAYS),
     ),
     Without(
-        6, "a 5xx keeps a stored token back", written_token_is_kept_back, "login saved by hand before a 5xx, and read"
+        3,
+        "writes into a session that was ended",
+        _trying_again_with(_back_from_the_dead),
+        Pair("visitor", "logout", "set", ENDED),
     ),
-    Without(6, "no login joins another", no_login_joins, "login and login (double click)"),
-    Without(6, "a login joins without proof", any_login_joins, "login again and renew the token"),
-    Without(6, "nothing is inherited from a visitor", nothing_is_inherited_from_visitors, "login and renew the token"),
+    Without(
+        3,
+        "saves what has expired",
+        an_expired_base_is_saved,
+        Pair("visitor", "set", "set", LOST, {"passes": 14 * DAY + 1}),
+    ),
+    Without(
+        4,
+        "writes who and until when from its own copy",
+        _trying_again_with(_stale_header),
+        Pair("visitor", "remember", "set", HEADER),
+    ),
+    Without(5, "looks at no epoch", _trying_again_with(_any_epoch), Pair("visitor", "login", "login", REACHED)),
+    Without(
+        5,
+        "ends whoever is logged in there by now",
+        whoever_is_there_is_ended,
+        Pair("just logged in", "end all", "login as bob", ENDS),
+    ),
+    Without(
+        5, "remember() is dropped in silence", lost_remember_is_not_told, Pair("visitor", "renew", "renew", WISHES)
+    ),
+    Without(6, "a login keeps the token", login_keeps_token, Pair("visitor", "login", "set", HAS)),
+    Without(6, "a login that loses gives up", losing_login_gives_up, Pair("visitor", "login", "login", HAS)),
+    Without(
+        6,
+        "no second look at the account",
+        nobody_checks_the_login,
+        Pair("two browsers, limit 1", "login", "login", LIMIT),
+    ),
+    Without(
+        6,
+        "a change of the account raises no version",
+        version_stays,
+        Pair("visitor", "reset password", "password login", SHUT),
+    ),
+    Without(
+        6,
+        "a 5xx keeps a stored token back",
+        written_token_is_kept_back,
+        Pair("visitor", "login, commit, 5xx", "set", SENT),
+    ),
+    Without(6, "no login joins another", no_login_joins, Pair("visitor", "login", "login", LEFT)),
+    Without(6, "a login joins without proof", any_login_joins, Pair("logged in", "login", "renew", JOINED)),
+    Without(
+        6,
+        "nothing is inherited from a visitor",
+        nothing_is_inherited_from_visitors,
+        Pair("visitor", "login", "renew", INHERITED),
+    ),
     Without(
         6,
         "a login that cannot be checked is ended",
         unchecked_login_is_ended,
-        "login and write, and the store fails once",
+        Pair("visitor", "login", "set", ENDS, {"failures": 1}),
     ),
-    Without(7, "an old cookie counts as none at once", no_grace, "login and write"),
-    Without(7, "a late clear is no logout", clear_is_no_logout, "renew the token, and clear as a logout"),
-    Without(7, "a login's form is refused at the second click", forms_end_with_the_login, "login and login, by a form"),
+    Without(7, "an old cookie counts as none at once", no_grace, Pair("visitor", "login", "set", LATE)),
+    Without(7, "a late clear is no logout", clear_is_no_logout, Pair("logged in", "clear", "renew", LOGOUT)),
+    Without(
+        7,
+        "a login's form is refused at the second click",
+        forms_end_with_the_login,
+        Pair("visitor", "login by form", "login by form", FORMS),
+    ),
     Without(
         7,
         "a visitor's form is refused at the second click",
         visitors_forms_end_with_the_login,
-        "login and login, by a form of a visitor without a session",
+        Pair("no cookie", "login by form", "login by form", FORMS),
     ),
     Without(7, "a late logout everywhere ends one", late_everywhere_is_here, "renew the token, and end all"),
     Without(
@@ -522,58 +608,68 @@ MISSING = (
         repeated_end_ends_nothing,
         "end all, and again, and the store fails once",
     ),
-    Without(8, "the id in the cookie is used again", ids_are_adopted, "writers with a cookie long gone"),
-    Without(9, "saved after the first byte", first_byte_first, "write, then read"),
-    Without(10, "what comes after the headers is lost", late_changes_are_lost, "late write and write"),
+    Without(8, "the id in the cookie is used again", ids_are_adopted, Pair("long gone", "set", "set", NEW_ID)),
+    Without(9, "saved after the first byte", first_byte_first, Pair("visitor", "set", "set another", FIRST)),
+    Without(
+        10, "what comes after the headers is lost", late_changes_are_lost, Pair("visitor", "late set", "set", STORED)
+    ),
     Without(
         10,
         "what cannot be saved after the headers is dropped in silence",
         late_loss_is_silent,
-        "late write and write, and the store fails once",
+        Pair("visitor", "late set", "set", STORED, {"failures": 1}),
     ),
-    Without(11, "errors save", errors_save, "failed request and write"),
-    Without(12, "a store that fails counts as empty", outage_is_empty, "writer and reader, and the store fails once"),
-    Without(13, "other origins have the session", everybody_is_at_home, "another origin writes, and write"),
+    Without(11, "errors save", errors_save, Pair("visitor", "5xx", "set", ERRORS)),
+    Without(
+        12,
+        "a store that fails counts as empty",
+        outage_is_empty,
+        Pair("visitor", "read", "set", SHOWN, {"failures": 1}),
+    ),
+    Without(13, "other origins have the session", everybody_is_at_home, Pair("visitor", "foreign", "set", FOREIGN)),
     Without(
         13,
         "a first visit from another site sets a cookie",
         first_visits_come_from_anywhere,
-        "a partner's form without the cookie, and write",
+        Pair("visitor", "partner, no cookie", "set", FOREIGN),
     ),
-    Without(14, "passive requests count", nobody_is_passive, "passive read and touch"),
-    Without(14, "a cookie slides without its record", cookie_slides_by_itself, "slide and login"),
+    Without(14, "passive requests count", nobody_is_passive, Pair("logged in", "passive", "read", PASSIVE)),
+    Without(14, "a cookie slides without its record", cookie_slides_by_itself, Pair("visitor", "login", "set", LATE)),
     Without(
         15,
         "a login looks for others before it is stored",
         looks_before_it_stores,
-        "limit 1: login and login in two browsers",
+        Pair("two browsers, limit 1", "login", "login", LIMIT),
     ),
     Without(
-        15, "each login takes itself for the newest", ranks_by_who_looks, "limit 1: login and login in two browsers"
+        15,
+        "each login takes itself for the newest",
+        ranks_by_who_looks,
+        Pair("two browsers, limit 1", "login", "login", LATEST, {"passes": 1}),
     ),
     Without(
         15,
         "ends the one that was the oldest when it looked",
         ends_what_it_saw,
-        "limit 1: login again and login in another browser",
+        Pair("two browsers, limit 1", "login", "login", LATEST, {"passes": 1}),
     ),
     Without(
         15,
         "a session that is renewed with another version does not look",
         renewed_sessions_do_not_count,
-        "account: change the password, and login by the new one, limit 1",
+        Pair("two browsers, limit 1", "change password", "login", LIMIT),
     ),
     Without(
         15,
         "looks under the newest secret first",
         looks_under_the_newest_secret_first,
-        "limit 1: read and login in another browser, under a new secret",
+        Pair("two browsers, limit 1", "read", "login", LIMIT, {"rings": ((1, 0),)}),
     ),
     Without(
         15,
         "a login that was refused is not taken back",
         refused_login_stays,
-        "limit 1, refusing: login and login in two browsers",
+        Pair("two browsers, limit 1, refusing", "login", "login", LIMIT),
     ),
     Without(
         15,

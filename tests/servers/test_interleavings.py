@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from sessionware import FileStore, Record, RedisStore, SQLiteStore, SQLStore, Store
+from sessionware import FileStore, MemoryStore, Record, RedisStore, SQLiteStore, SQLStore, Store
 from sessionware.testing import SCENARIOS, explore
 from sessionware.testing.interleaving.world import Call, World
 from tests.servers.matrix import IS_WHOLE
@@ -25,7 +25,7 @@ METHODS = {"create", "load", "replace", "touch", "delete", "owned_by", "scan"}
 
 
 KINDS = [
-    *("sqlite", "file", "sqlalchemy", "postgresql", "mariadb", "redis"),
+    *("memory", "sqlite", "file", "sqlalchemy", "postgresql", "mariadb", "redis"),
     *(["valkey", "cluster"] if IS_WHOLE else []),
 ]
 
@@ -73,6 +73,7 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str,
             return request.getfixturevalue(server)
 
         yield {
+            "memory": MemoryStore,
             "sqlite": lambda: closed(SQLiteStore(tmp_path / "app.db")),
             "file": lambda: FileStore(tmp_path / "sessions"),
             "sqlalchemy": lambda: closed(SQLStore(f"sqlite+pysqlite:///{tmp_path / 'sql.db'}")),

@@ -7,32 +7,33 @@ at a call is thrown away, and run again later with one more answer.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import get_ident
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..._core.envelope import Stored, open_record
 from ..._core.lifetime import Limits, limits_of
 from ..._core.records import PATIENCE, Chance
+from ..._core.tickets import CookieValue, token_hash
+from ..._core.values import decode
 from ..._repr import shown_half_built
 from ..._request import get_session
 from ...auth.auth import Auth
-from ...auth.passwords import Verified
 from ...auth.session_limit import WhenFull
 from ...auth.users.base import User
 from ...cookie import Cookie
 from ...errors import SessionwareError
 from ...events import Event
 from ...manager import SessionManager
+from ...stores.base import Record
 from ...timeouts import Timeouts
-from .world import Call, Stage, Waits, World
+from .hasher import PlainHasher
+from .quiet import quiet
+from .world import CLOSE, SECOND_CHUNK, Call, Stage, Waits, World
 
-_SECRET = "a secret of the checker, long enough to be one"  # noqa: S105  (it protects nothing)
-_NEW_SECRET = "the next secret of the checker, as long as the first"  # noqa: S105
-_START = 1_800_000_000
+_SECRETS = ("a secret of the checker, long enough to be one", "the next secret of the checker, as long as the first")
+_START = 4_000_000_000  # far ahead, for servers that expire by a clock of their own
 _COOKIE = Cookie()
 
 PARTNER = "https://partner.example"
@@ -64,8 +65,12 @@ class Request:
     status: str = "200 OK"
     environ: Mapping[str, str] = field(default_factory=dict)
     """More of the environ, such as headers that the browser sends."""
-    has_own_browser: bool = False
-    """Sent by another browser, without a cookie."""
+    browser: str = "hers"
+    """Who sends it. Each browser has a cookie of its own, and none at first."""
+    says_what_it_does: bool = False
+    """Whether the view tells (`Visit.says`), so that all invariants can be asked."""
+    server: int = 0
+    """Which of the site's servers answers it."""
     is_without_cookie: bool = False
     """Sent without the cookie, as browsers do for another site's form, though they keep what the response sets."""
 
@@ -80,12 +85,60 @@ class Reply(NamedTuple):
     """What the view returned."""
 
 
+class Deed(NamedTuple):
+    """Something that a request did or saw, as it says itself."""
+
+    what: str
+    about: str = ""
+    """Such as the key, or who."""
+    value: Any = None
+    session_id: str | None = None
+    user_id: str | None = None
+    """Whose session it was at that moment."""
+    at: int = 0
+    """Seconds since the requests began."""
+
+
 class Progress(NamedTuple):
     """How far a request has got: the call that it waits for, and its reply once the first byte is out."""
 
     call: Call | None
     reply: Reply | None
     events: tuple[Event, ...]
+    deeds: tuple[Deed, ...]
+    calls: tuple[Call, ...]
+    """Those that were answered."""
+
+
+class Run:
+    """A request as far as it has got: how it was sent, and the answers to its calls so far.
+
+    What it does next depends on nothing else, so it is run once for all orders that get here. Runs that are alike are
+    one object, because each is made once, by the one before it.
+    """
+
+    def __init__(
+        self, site: Site, request: Request, cookie: str, answers: tuple[Any, ...], times: tuple[int, ...]
+    ) -> None:
+        self.request: Request = request
+        self.cookie: str = cookie
+        self.answers: tuple[Any, ...] = answers
+        self.times: tuple[int, ...] = times
+        """When it was sent, and when it got each answer: seconds since the requests began."""
+        self._site = site
+        self._next: dict[tuple[Any, int], Run] = {}
+
+    @cached_property
+    def progress(self) -> Progress:
+        """How far it gets."""
+        return self._site.run(self)
+
+    def after(self, answer: Any, time: int) -> Run:
+        """The same request with one more answer, which it gets at this time."""
+        if (answer, time) not in self._next:
+            answers, times = (*self.answers, answer), (*self.times, time)
+            self._next[answer, time] = Run(self._site, self.request, self.cookie, answers, times)
+        return self._next[answer, time]
 
 
 class Seen(NamedTuple):
@@ -94,6 +147,7 @@ class Seen(NamedTuple):
     id: str | None
     is_new: bool
     username: str | None
+    user_id: str | None
     data: dict[str, Any]
     user: User | None
     """What `Auth.user` returns."""
@@ -101,89 +155,97 @@ class Seen(NamedTuple):
     """Why the session that the cookie names is over."""
 
 
-class PlainHasher:
-    """Hashes nothing, since each order checks passwords anew."""
-
-    def hash(self, password: str) -> str:
-        return f"$argon2 of {password}"
-
-    def verify(self, stored: str | None, password: str) -> Verified:
-        return Verified(stored == self.hash(password), reason="mismatch")
+class Crash(Exception):
+    """What an application raises that has a mistake in it."""
 
 
 class Site:
-    """The middleware under test, over a store at which requests wait."""
+    """The middleware under test, over a store at which requests wait.
 
-    def __init__(self, timeouts: Timeouts, limit: tuple[int | None, WhenFull]) -> None:
+    `rings` are the secrets of each of its servers, the newest first. All that was before is sealed by the first secret.
+    """
+
+    def __init__(
+        self, timeouts: Timeouts, limit: tuple[int | None, WhenFull], rings: tuple[tuple[int, ...], ...] = ((0,),)
+    ) -> None:
         self.began_at: int = _START
         """When the first of all requests was served."""
-        self._began_at = _START
+        self.began: int = _START
+        """When the requests began that overlap."""
         self.limits: Limits = limits_of(timeouts)
+        self.session_limit: int | None = limit[0]
         self._stage = Stage()
         self._events: list[Event] = []
+        self._deeds: list[Deed] = []
+        self._kept: dict[tuple[str, str], str] = {}
         self._random_bytes = _stream("")
         self._timeouts = timeouts
-        self._open([_SECRET])
+        self._first = self._manager((0,))
+        self._first_server = self._first.wrap(_application)
+        self.rings = rings
+        self._managers = [self._manager(ring) for ring in rings]
+        self._servers = [manager.wrap(_application) for manager in self._managers]
         with quiet():  # without a throttle, it warns
             self._auth = Auth(
                 self._stage, hasher=PlainHasher(), throttle=None, session_limit=limit[0], when_full=limit[1]
             )
         self._phase = "before"
         self._times: tuple[int, ...] = ()
-        self._known: dict[tuple[str, str, tuple[Any, ...], tuple[int, ...]], Progress] = {}
+        self._sent: dict[tuple[str, str, int], Run] = {}
+        self._opened: dict[Record, Stored | None] = {}
+        self._tickets: dict[str, tuple[bytes, bytes] | None] = {}
+        self.runs: int = 0
+        """How often a request was run, from its beginning to the point at which it waits."""
         self.time: int = 0
         """Seconds since the requests began, for what is looked at in the end."""
 
     @property
     def now(self) -> int:
         """The time on the clock."""
-        return self._began_at + self.time
+        return self.began + self.time
 
-    def begin(self, *, after: int, is_rotated: bool) -> None:
-        """Let time pass. Requests from now on draw other random bytes than those before."""
-        self._began_at += after
+    def begin(self, *, after: int) -> None:
+        """Let time pass. From now on, requests draw other random bytes, and are served by the rings."""
+        self.began += after
         self._phase = "now"
-        if is_rotated:
-            self._open([_NEW_SECRET, _SECRET])
 
-    def _open(self, secrets: list[str]) -> None:
-        self._manager = SessionManager(
-            secrets,
+    def _manager(self, ring: tuple[int, ...]) -> SessionManager:
+        return SessionManager(
+            [_SECRETS[number] for number in ring],
             self._stage,
             timeouts=self._timeouts,
             trusted_origins=[PARTNER],
-            on_event=self._events.append,
+            on_event=self._note,
             clock=self._clock,
             _chance=Chance(lambda size: self._random_bytes(size), lambda _attempt: None, PATIENCE),
         )
-        self._middleware = self._manager.wrap(_application)
 
-    def run(self, request: Request, cookie: str, answers: tuple[Any, ...], times: tuple[int, ...]) -> Progress:
-        """How far the request gets with these answers, and at these times."""
-        key = (request.name, cookie, answers, times)
-        if key not in self._known:
-            self._known[key] = self._run(request, cookie, answers, times)
-        return self._known[key]
+    def _note(self, event: Event) -> None:
+        if not self._stage.is_waiting:
+            self._events.append(event)
+
+    def send(self, request: Request, cookie: str, time: int) -> Run:
+        """A request that is sent with this cookie at this time."""
+        key = (request.name, cookie, time)
+        if key not in self._sent:
+            self._sent[key] = Run(self, request, cookie, (), (time,))
+        return self._sent[key]
 
     def serve(self, request: Request, cookie: str, world: World) -> tuple[Reply, World]:
         """Run the request from beginning to end, alone."""
-        return self._alone(lambda answers: self._run(request, cookie, answers), world)
+        return self._alone(Run(self, request, cookie, (), (self.time,)), world)
 
-    def _alone(self, run: Callable[[tuple[Any, ...]], Progress], world: World) -> tuple[Reply, World]:
-        answers: tuple[Any, ...] = ()
-        while True:
-            progress = run(answers)
-            if progress.call is None:
-                assert progress.reply is not None  # noqa: S101  (for the type checker: what is over has a reply)
-                return progress.reply, world
-            answer, world = world.after(progress.call)
-            answers = (*answers, answer)
+    def _alone(self, run: Run, world: World) -> tuple[Reply, World]:
+        while run.progress.call is not None:
+            answer, world = world.after(run.progress.call)
+            run = run.after(answer, self.time)
+        assert run.progress.reply is not None  # noqa: S101  (for the type checker: what is over has a reply)
+        return run.progress.reply, world
 
     def sees(self, cookie: str, world: World) -> Seen:
         """What a request with this cookie finds."""
         # Many endings look alike to a cookie, so what is found in one is remembered for the others.
-        times = (self.time,)
-        seen: Seen = self._alone(lambda answers: self.run(_LOOK, cookie, answers, times), world)[0].result
+        seen: Seen = self._alone(self.send(_LOOK, cookie, self.time), world)[0].result
         return seen
 
     def asks(self, view: View, cookie: str, world: World) -> Any:
@@ -192,38 +254,65 @@ class Site:
 
     def sessions(self, world: World) -> list[Stored]:
         """Every live record that is not a tombstone, opened."""
-        sealer = self._manager._site.keys.record
-        found = [open_record(sealer, record, b"") for record in world.records if record.expires_at > self.now]
-        return [stored for stored in found if isinstance(stored, Stored) and not stored.envelope.is_tombstone]
+        found = [self.opened(record) for record in world.records if record.expires_at > self.now]
+        return [stored for stored in found if stored is not None and not stored.envelope.is_tombstone]
+
+    def opened(self, record: Record) -> Stored | None:
+        """What is inside a record; None if none of the secrets opens it."""
+        if record not in self._opened:
+            each = [open_record(manager._site.keys.record, record, b"") for manager in (self._first, *self._managers)]
+            stored = next((stored for stored in each if isinstance(stored, Stored)), None)
+            if stored is not None:
+                data = {key: decode(value) for key, value in stored.envelope.data.items()}
+                stored = stored._replace(envelope=stored.envelope._replace(data=data))
+            self._opened[record] = stored
+        return self._opened[record]
+
+    def ticket(self, cookie: str) -> tuple[bytes, bytes] | None:
+        """The record that a cookie names, and the hash of its token; None if none of the secrets opens it."""
+        if cookie not in self._tickets:
+            managers = (self._first, *self._managers)
+            found = (manager._site.tickets.sent(manager._site.keys, CookieValue(cookie)) for manager in managers)
+            named = ((ticket.id, token_hash(ticket.token)) for ticket in found if ticket is not None)
+            self._tickets[cookie] = next(named, None)
+        return self._tickets[cookie]
 
     def _clock(self) -> float:
         """While a request runs again: when it got its last answer."""
-        return self._began_at + (
-            self._times[min(self._stage.given, len(self._times) - 1)] if self._times else self.time
-        )
+        return self.began + (self._times[min(self._stage.given, len(self._times) - 1)] if self._times else self.time)
 
-    def _run(self, request: Request, cookie: str, answers: tuple[Any, ...], times: tuple[int, ...] = ()) -> Progress:
-        self._stage.rewind(answers)
-        self._times = times
+    def run(self, run: Run) -> Progress:
+        """How far a request gets, run from its beginning."""
+        self.runs += 1
+        self._stage.rewind(run.answers)
+        self._times = run.times
         self._events.clear()
-        self._random_bytes = _stream(f"{self._phase} {request.name}")
-        environ = _environ(request, cookie) | {"testing.auth": self._auth, "testing.users": self._stage}
-        response = _Response(environ)
-        call = None
+        self._deeds.clear()
+        self._random_bytes = _stream(f"{self._phase} {run.request.name}")
+        environ = _environ(run.request, run.cookie) | {
+            "testing.auth": self._auth,
+            "testing.users": self._stage,
+            "testing.deeds": self._deeds,
+            "testing.seconds": lambda: int(self._clock()) - self.began,
+            "testing.kept": self._kept if self._phase == "before" else dict(self._kept),
+        }
+        server = self._servers[run.request.server] if self._phase == "now" else self._first_server
+        response, call = _Response(environ, self._stage), None
         try:
-            response.take(self._middleware(environ, response.start))
+            response.take(server(environ, response.start))
         except Waits as waits:
             call = waits.call
-        except SessionwareError:  # a server answers it with a 500; anything else is a mistake in the view
+        except (SessionwareError, Crash):  # a server answers it with a 500; anything else is a mistake in the view
             response.fail()
-        return Progress(call, response.reply, tuple(self._events))
+        return Progress(call, response.reply, tuple(self._events), tuple(self._deeds), self._stage.answered)
 
 
 class _Response:
     """What the server makes of one response."""
 
-    def __init__(self, environ: dict[str, Any]) -> None:
+    def __init__(self, environ: dict[str, Any], stage: Stage) -> None:
         self._environ = environ
+        self._stage = stage
         self._status = 500
         self._cookie: str | None = None
         self._is_out = False
@@ -231,9 +320,9 @@ class _Response:
     def start(self, status: str, headers: list[tuple[str, str]], *_exc_info: Any) -> Callable[[bytes], object]:
         """What the middleware calls as `start_response`."""
         self._status = int(status[:3])
-        texts = [value for name, value in headers if name == "Set-Cookie"]
-        if texts:
-            self._cookie = texts[-1].partition("=")[2].partition(";")[0]
+        for name, value in headers:
+            if name == "Set-Cookie" and value.startswith(f"{_COOKIE.name}="):  # not the one that known devices have
+                self._cookie = value.partition("=")[2].partition(";")[0]
         return lambda _chunk: None
 
     def take(self, body: Any) -> None:
@@ -241,10 +330,18 @@ class _Response:
         chunks = iter(body)
         next(chunks, None)
         self._is_out = True
-        for _chunk in chunks:
-            pass
-        if hasattr(body, "close"):
-            body.close()
+        # Of a body of one chunk, the rest is over in the moment in which the first is out.
+        is_longer = self._environ["testing.request"].late is not None
+        try:
+            if is_longer:
+                self._stage.answer(SECOND_CHUNK)
+            for _chunk in chunks:
+                pass
+        finally:
+            if is_longer:
+                self._stage.answer(CLOSE)
+            if hasattr(body, "close"):
+                body.close()
 
     def fail(self) -> None:
         """The application raised."""
@@ -272,7 +369,7 @@ def _late_body(environ: dict[str, Any], late: View) -> Iterator[bytes]:
 
 def _look(environ: dict[str, Any]) -> Seen:
     session = get_session(environ)
-    found = session.id, session.is_new, session.username, session.copy()
+    found = session.id, session.is_new, session.username, session.user_id, session.copy()
     return Seen(*found, auth_of(environ).user(environ), session.ended_because)
 
 
@@ -295,18 +392,3 @@ def _stream(seed: str) -> Callable[[int], bytes]:
     """Random bytes, the same ones each time this request runs."""
     count = iter(range(1_000_000))
     return lambda size: hashlib.sha512(f"{seed} {next(count)}".encode()).digest()[:size]
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep what this thread does out of the log. Other threads log as always."""
-    logger, me = logging.getLogger("sessionware"), get_ident()
-
-    def is_of_another(record: logging.LogRecord) -> bool:
-        return record.thread != me
-
-    logger.addFilter(is_of_another)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_of_another)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ...auth.users.base import User
-from ...errors import StoreUnavailable
+from ...errors import StoreUnavailable, UsernameTaken
 from ...stores.base import Record
 
 
@@ -24,6 +24,12 @@ class Call(NamedTuple):
 
 FAILS = "the medium fails"
 """The answer of a call that raises `StoreUnavailable`."""
+
+TAKEN = "the name is taken"
+"""The answer of `add` that raises `UsernameTaken`."""
+
+SECOND_CHUNK, CLOSE = Call("second chunk", ()), Call("close", ())
+"""A server that asks for more of a body, or closes it. They wait like calls, so that other requests get in between."""
 
 
 class Waits(BaseException):
@@ -65,11 +71,23 @@ class Stage:
         self.given: int = 0
         """How many answers the request has got."""
         self._answers: list[Any] = []
+        self._calls: list[Call] = []
         self._waits: Waits | None = None
 
     def rewind(self, answers: tuple[Any, ...]) -> None:
         """Start again. These are the answers so far."""
         self._answers, self._waits, self.given = list(answers), None, 0
+        self._calls.clear()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the request has got as far as it gets. What it does after that is undone."""
+        return self._waits is not None
+
+    @property
+    def answered(self) -> tuple[Call, ...]:
+        """The calls that got an answer."""
+        return tuple(self._calls)
 
     def namespace(self, name: str) -> Any:
         """One of the store's namespaces. To name it is no step."""
@@ -87,9 +105,12 @@ class Stage:
             self._waits = Waits(call)
             raise self._waits
         answer = self._answers.pop(0)
+        self._calls.append(call)
         self.given += 1
         if answer is FAILS:
             raise StoreUnavailable(FAILS)
+        if answer is TAKEN:
+            raise UsernameTaken
         return list(answer) if type(answer) is tuple else answer  # kept as a tuple, because it is part of a key
 
 
@@ -123,6 +144,8 @@ class World(NamedTuple):
 
     def after(self, call: Call) -> tuple[Any, World]:
         """The call's answer, and the world as it leaves it."""
+        if call in (SECOND_CHUNK, CLOSE):
+            return None, self
         if call.namespace:
             return self._after_in(call)
         tables = Tables(self.records, self.users)
@@ -187,6 +210,13 @@ class Tables:
         version = user.session_version + 1
         self.users[id] = replace(user, key=key, username=username, session_version=version)
         return True
+
+    def add(self, key: str, username: str, password_hash: str | None, _data: object) -> User | str:
+        if self.find_by_key(key) is not None:
+            return TAKEN
+        user = User(id=f"id of {key}", key=key, username=username, password_hash=password_hash)
+        self.users[user.id] = user
+        return user
 
     def put(self, user: User) -> None:
         """Add an account, as it is."""

@@ -1,7 +1,7 @@
-"""What sessionware promises about requests that overlap. `explore` runs each scenario in every order.
+"""What requests do that overlap: acts, in contexts, of which `parts` pairs each with each; and named scenarios.
 
-`python -m sessionware.testing` runs them all. docs/guarantees.md shows the table, and how it would look without each of
-the rules that keep the promises.
+`explore` runs a scenario in every order, and asks in each what always holds (`testing.invariants`). A named scenario
+has a promise of its own besides. docs/guarantees.md has the tables, and what would not hold without each of the rules.
 """
 
 from __future__ import annotations
@@ -12,4 +12,4 @@ from .limits import OF_LIMITS
 from .sessions import OF_SESSIONS
 
 SCENARIOS: tuple[Scenario, ...] = (*OF_SESSIONS, *OF_LIMITS, *OF_ACCOUNTS)
-"""Everything that sessionware promises about requests that overlap."""
+"""The named ones."""

@@ -16,7 +16,8 @@ from ...errors import AuthError
 from ...manager import SessionManager
 from ..interleaving.ending import Ending
 from ..interleaving.engine import Scenario
-from ..interleaving.site import PlainHasher, Request, auth_of, users_of
+from ..interleaving.hasher import PlainHasher
+from ..interleaving.site import Request, auth_of, users_of
 from .requests import ANONYMOUS, LOG_OUT, LOG_OUT_EVERYWHERE, LOOK, RENEW_TOKEN, logs_in, writes
 
 MINUTE = 60
@@ -47,7 +48,7 @@ def owner(name: str, act: Callable[[Auth, dict[str, Any]], object]) -> Request:
 def administrator(name: str, act: Callable[[Auth, SessionManager], object]) -> Request:
     """What somebody does for whom the site has no session, in a shell."""
     return Request(
-        name, lambda environ: bool(act(auth_of(environ), get_session(environ).manager)), has_own_browser=True
+        name, lambda environ: bool(act(auth_of(environ), get_session(environ).manager)), browser="administrator"
     )
 
 
@@ -153,7 +154,7 @@ OF_ACCOUNTS: tuple[Scenario, ...] = (
         _scenario(
             f"account: {act.name}, and login by the old password",
             "Whoever typed it is out.",
-            (act, types_the_password(has_own_browser=True)),
+            (act, types_the_password(browser="another")),
             old_password_is_out(act.name) if act is not END_ALL else only_current_ones_are_left,
             before=WITH_LINK,
         )
@@ -198,7 +199,7 @@ OF_ACCOUNTS: tuple[Scenario, ...] = (
     _scenario(
         "account: change the name, and login by the old one",
         "No session is left that the account refuses.",
-        (RENAME_HERSELF, types_the_password(has_own_browser=True)),
+        (RENAME_HERSELF, types_the_password(browser="another")),
         only_current_ones_are_left,
     ),
     _scenario(
@@ -235,8 +236,8 @@ OF_ACCOUNTS: tuple[Scenario, ...] = (
             when_full=when_full,
         )
         for what, act, typed in (
-            ("password", CHANGE, types_the_password(typed=NEW, has_own_browser=True)),
-            ("name", RENAME_HERSELF, types_the_password(name="anne", has_own_browser=True)),
+            ("password", CHANGE, types_the_password(typed=NEW, browser="another")),
+            ("name", RENAME_HERSELF, types_the_password(name="anne", browser="another")),
         )
         for limit, when_full in (("limit 1", "end_oldest"), ("limit 1, refusing", "refuse"))
     ),

@@ -30,7 +30,7 @@ def asks_in(name: str, **options: Any) -> Request:
 
 def elsewhere(*names: str) -> tuple[Request, ...]:
     """Such logins, each in a browser of its own."""
-    return tuple(asks_in(name, has_own_browser=True) for name in names)
+    return tuple(asks_in(name, browser=name) for name in names)
 
 
 def places(end: Ending) -> int:
@@ -51,7 +51,7 @@ def knows(end: Ending, name: str) -> bool:
 
 def _seen(end: Ending, name: str) -> Seen:
     """What the browser of this request sees."""
-    is_elsewhere = any(request.name == name and request.has_own_browser for request in end.requests)
+    is_elsewhere = any(request.name == name and request.browser != "hers" for request in end.requests)
     return end.seen_by(name) if is_elsewhere else end.now
 
 
@@ -157,7 +157,7 @@ OF_LIMITS: tuple[Scenario, ...] = (
         (READ, *elsewhere("login")),
         leaves_the_new_one,
         before=LOGGED_IN,
-        is_rotated=True,
+        rings=((1, 0),),
     ),
     _scenario(
         "limit 1: login and login in two browsers, and the store fails once",

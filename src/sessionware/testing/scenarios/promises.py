@@ -266,7 +266,7 @@ def fresh_ids(end: Ending) -> bool:
     """The old id is not used, and what the browser keeps is what the last response gave it."""
     alone = {"x": 1} if end.arrived_last == "x" else {"y": 1}
     one_after_the_other = end.came_after("x", "y") or end.came_after("y", "x")
-    is_used_again = end.before.ids & {stored.record.id for stored in end.sessions}
+    is_used_again = {record.id for record in end.before.world.records} & {stored.record.id for stored in end.sessions}
     return not is_used_again and end.now.data == ({"x": 1, "y": 1} if one_after_the_other else alone)
 
 

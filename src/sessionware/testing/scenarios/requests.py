@@ -113,10 +113,10 @@ PASSIVE = {"HTTP_X_SESSION_PASSIVE": "1"}
 REMEMBER = request("remember", lambda session: session.remember(20 * DAY))
 CLEAR = request("clear", Session.clear)
 LOG_OUT_EVERYWHERE = Request("end all", lambda environ: auth_of(environ).logout(environ, everywhere=True))
-END_ALL_OF_ANN = Request("end all of ann's", lambda environ: ends_all_of_anns(environ), has_own_browser=True)
+END_ALL_OF_ANN = Request("end all of ann's", lambda environ: ends_all_of_anns(environ), browser="administrator")
 LOG_OUT_AGAIN = Request("again", LOG_OUT_EVERYWHERE.view)
 SHOW_USER = Request("who", lambda environ: auth_of(environ).user(environ) is not None)
-DISABLE = Request("disable", lambda environ: users_of(environ).set_active("ann", False), has_own_browser=True)
+DISABLE = Request("disable", lambda environ: users_of(environ).set_active("ann", False), browser="administrator")
 FAIL = request("fail", lambda session: session.update(f=1), status="500 Internal Server Error")
 
 CROSS_SITE = {"HTTP_SEC_FETCH_SITE": "cross-site"}
@@ -152,6 +152,6 @@ ANONYMOUS = (writes("begin", n=1), LOOK)
 """A visitor's session, whose cookie has come back once."""
 ACCOUNTS = (Request("accounts", opens_accounts), *ANONYMOUS)
 LOGGED_IN = (*ACCOUNTS, logs_in())
-IN_TWO_PLACES = (*LOGGED_IN, logs_in("elsewhere", has_own_browser=True))
+IN_TWO_PLACES = (*LOGGED_IN, logs_in("elsewhere", browser="elsewhere"))
 SLIDING = (*ACCOUNTS, request("slide", slides))
 LOGGED_IN_SLIDING = (*LOGGED_IN, request("slide", slides))

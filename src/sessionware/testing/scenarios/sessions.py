@@ -236,7 +236,7 @@ OF_SESSIONS: tuple[Scenario, ...] = (
         "end all and login elsewhere",
         "No session is left from an earlier login.",
         LOG_OUT_EVERYWHERE,
-        logs_in(has_own_browser=True),
+        logs_in(browser="another"),
         nothing_outlives_end_all,
         before=IN_TWO_PLACES,
     ),
@@ -492,7 +492,7 @@ OF_SESSIONS: tuple[Scenario, ...] = (
         request("passive", lambda session: len(session), environ=PASSIVE),
         lambda end: end.now.data == {"n": 1, "a": 1} and prolongs_nothing(end),
         wait=2 * HOUR,
-        is_rotated=True,
+        rings=((1, 0),),
     ),
     _two(
         "write and logout, and the session expires",
