@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..._core.envelope import SHORT_HASH_BYTES, Envelope
-from ..interleaving.ending import Ending, Save, Served
+from ..interleaving.ending import Ending, Save, Served, browsers_of
 from ..interleaving.world import FAILS
 from .judging import Breach, Invariant
-
-GOES = ("logs in", "tries to log in")
-
 
 #: What a request says that may end a session, if only its own that was refused.
 ENDS_ONE = ("ends", "clears", "tries to log in", "logs in", "forgets", "proves")
@@ -18,6 +15,11 @@ ENDS_ONE = ("ends", "clears", "tries to log in", "logs in", "forgets", "proves")
 
 def by(end: Ending, save: Save) -> Served:
     return end.served[end.trace[save.at].place]
+
+
+def tried_to_log_in(served: Served) -> bool:
+    """Whether it did or not."""
+    return bool(served.did("logs in") or served.did("tries to log in"))
 
 
 def fits(end: Ending, cookie: str, envelope: Envelope | None) -> bool:
@@ -103,12 +105,8 @@ def cookies_open_nothing_after_them(end: Ending) -> Iterator[Breach]:
         id = bytes.fromhex(seen.id)
         last = turns(end, id)[-1:]
         issuers = [served for served in end.served if served.reply is not None and served.reply.cookie == cookie]
-        is_new = (
-            any(save.id == id and save.at >= last[0].at for served in issuers for save in served.saves)
-            if last
-            else True
-        )
-        if last and not is_new:
+        saves = [save for served in issuers for save in served.saves if save.id == id]
+        if last and not any(save.at >= last[0].at for save in saves):
             yield Breach(f"a cookie from before {by(end, last[0]).name} opens the session after it")
 
 
@@ -118,7 +116,7 @@ def requests_see_nothing_after_their_cookie(end: Ending) -> Iterator[Breach]:
         opened = named_by(end, served.cookie, served.sent_at)
         ticket = end.site.ticket(served.cookie)
         for deed in served.progress.deeds:
-            if deed.session_id is None or served.did("logs in") or served.did("tries to log in"):
+            if deed.session_id is None or tried_to_log_in(served):
                 continue
             is_its = ticket is not None and ticket[0].hex() == deed.session_id and opened is not None
             if not is_its and deed.session_id not in own:
@@ -132,7 +130,7 @@ def late_requests_set_no_cookie(end: Ending) -> Iterator[Breach]:
         ticket = end.site.ticket(served.cookie)
         if served.reply is None or served.reply.cookie is None or ticket is None:
             continue
-        if served.did("logs in") or served.did("tries to log in") or served.did("ends") or served.did("clears"):
+        if tried_to_log_in(served) or served.did("ends") or served.did("clears"):
             continue
         others = [save for save in turns(end, ticket[0]) if by(end, save) is not served and was_alive(end, save)]
         saved_at = served.saves[-1].at if served.saves else len(end.trace)
@@ -182,9 +180,7 @@ def last_login_holds(end: Ending) -> Iterator[Breach]:
         save = last.saves[-1]
         if save.after is None or save.after.expires_at <= end.site.now:
             continue
-        is_ended = any(
-            turn.at > save.at and end.served[end.trace[turn.at].place] is not last for turn in turns(end, save.id)
-        )
+        is_ended = any(turn.at > save.at and by(end, turn) is not last for turn in turns(end, save.id))
         if not is_ended and end.in_browser(browser).user_id is None:
             yield Breach(f"{last.name} arrived last, and nobody is logged in", last)
 
@@ -195,7 +191,7 @@ def whoever_is_logged_in_did_log_in(end: Ending) -> Iterator[Breach]:
         if who is None:
             continue
         logins = {deed.about for served in end.served if served.browser == browser for deed in served.did("logs in")}
-        cookie = end.before.cookies[[*dict.fromkeys(("hers", *(r.browser for r in end.requests)))].index(browser)]
+        cookie = end.before.cookies[browsers_of(end.requests).index(browser)]
         was = named_by(end, cookie, 0)
         if who not in logins and (was is None or was.user_id != who):
             yield Breach(f"{who} is logged in in a browser in which she never logged in")
@@ -228,7 +224,7 @@ def logins_join_only_logins(end: Ending) -> Iterator[Breach]:
         if before is None or after is None or len(after.siblings) <= len(before.siblings):
             continue
         last = [turn for turn in turns(end, save.id) if turn.at < save.at][-1:]
-        if not last or (not by(end, last[0]).did("tries to log in") and not by(end, last[0]).did("logs in")):
+        if not last or not tried_to_log_in(by(end, last[0])):
             yield Breach(f"{by(end, save).name} joins what is no login", by(end, save), save.id.hex())
 
 

@@ -11,7 +11,7 @@ from ...stores.base import Record
 from ..interleaving.ending import Ending, Served
 from ..interleaving.site import Deed
 from ..interleaving.visit import NOBODY, Mark, mark_of, marks_in
-from .identity import fits
+from .identity import by, fits, tried_to_log_in
 from .judging import Breach, Invariant
 
 WRITES = ("sets", "adds")
@@ -43,7 +43,7 @@ def _is_undone(later: Iterable[Deed], deed: Deed) -> bool:
 def only_who_says_so_removes(end: Ending) -> Iterator[Breach]:
     for save in end.saves:
         before, after = end.envelope(save.before), end.envelope(save.after)
-        served = end.served[end.trace[save.at].place]
+        served = by(end, save)
         if before is None or after is None:
             continue
         for key, mark in lost(before, after):
@@ -59,7 +59,7 @@ def _may_remove(served: Served, key: str, mark: Mark, before: Envelope, after: E
         deed.what == "clears" or (deed.what in ("sets", "drops") and deed.about == key)
         for deed in served.progress.deeds
     )
-    return removes or (is_others and bool(served.did("logs in") or served.did("tries to log in")))
+    return removes or (is_others and tried_to_log_in(served))
 
 
 def lost(before: Envelope, after: Envelope) -> Iterator[tuple[str, Mark]]:
@@ -176,7 +176,7 @@ def browsers_keep_what_they_wrote(end: Ending) -> Iterator[Breach]:
 def logins_keep_what_visitors_wrote(end: Ending) -> Iterator[Breach]:
     """Also one that came too late for the session that it was sent with, and has one of its own."""
     for save in end.saves:
-        served, after = end.served[end.trace[save.at].place], end.envelope(save.after)
+        served, after = by(end, save), end.envelope(save.after)
         ticket = end.site.ticket(served.cookie)
         if save.before is not None or after is None or after.user_id is None or ticket is None:
             continue
